@@ -1,0 +1,72 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// One place for the settings every Swift target shares. Warnings are errors: a warning that stays is
+// a warning nobody reads.
+let house: [SwiftSetting] = [
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),  // SE-0335
+    .enableUpcomingFeature("InternalImportsByDefault"),  // SE-0409
+    .enableUpcomingFeature("MemberImportVisibility"),  // SE-0444
+    .enableExperimentalFeature("Lifetimes"),  // borrowed spans returned from functions
+]
+
+let package = Package(
+    name: "oncewire",
+    products: [
+        .executable(name: "oncewire", targets: ["oncewire"])
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
+    targets: [
+        // In the order of the arrows: what is further down may import what is further up, never the
+        // other way round.
+        .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+        .target(name: "CLinux"),
+
+        .target(name: "Codec", dependencies: ["COpenSSL", "CLinux"], swiftSettings: house),
+        .target(name: "Wire", swiftSettings: house),
+        .target(
+            name: "Pairing",
+            dependencies: ["Codec", "Wire", .product(name: "Crypto", package: "swift-crypto")],
+            swiftSettings: house),
+        .target(name: "Vault", dependencies: ["Pairing", "Codec"], swiftSettings: house),
+        .target(name: "Settings", dependencies: ["CYAML", "Pairing"], swiftSettings: house),
+        .target(
+            name: "Relay",
+            dependencies: [
+                "Wire", "Pairing", "Codec", "Vault", "Settings", "CLinux",
+                .product(name: "DequeModule", package: "swift-collections"),
+                .product(name: "HeapModule", package: "swift-collections"),
+            ],
+            swiftSettings: house),
+        .target(
+            name: "Admin",
+            dependencies: ["Relay", .product(name: "Logging", package: "swift-log")],
+            swiftSettings: house),
+        .executableTarget(
+            name: "oncewire",
+            dependencies: [
+                "Admin", "Relay", "Settings", "Vault", "Pairing", "Codec", "Wire", "CLinux",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: house),
+
+        .testTarget(name: "CodecTests", dependencies: ["Codec", "COpenSSL"], swiftSettings: house),
+        .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: house),
+        .testTarget(name: "PairingTests", dependencies: ["Pairing", "Codec", "Wire"], swiftSettings: house),
+        .testTarget(name: "VaultTests", dependencies: ["Vault", "Pairing", "Codec"], swiftSettings: house),
+        .testTarget(name: "SettingsTests", dependencies: ["Settings", "Pairing"], swiftSettings: house),
+        .testTarget(name: "RelayTests", dependencies: ["Relay", "Wire", "Codec", "CLinux"], swiftSettings: house),
+        .testTarget(name: "DaemonTests", dependencies: ["oncewire", "CLinux"], swiftSettings: house),
+    ],
+    swiftLanguageModes: [.v6]
+)
