@@ -17,7 +17,7 @@ package enum Address: Hashable, Sendable, CustomStringConvertible {
 
     /// Parses `host:port`, `[v6]:port` or `unix:/path`. A relative path is accepted here; see `resolved(against:)`.
     package init(_ text: String) throws(Complaint) {
-        guard !looksLikePrivateKey(text), !hasControlCharacter(text) else {
+        guard !hasControlCharacter(text) else {
             throw Complaint("\(quoted(text)) is not an address", Self.forms)
         }
         if let path = text.dropping(prefix: "unix:") {

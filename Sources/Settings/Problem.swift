@@ -20,13 +20,13 @@ package struct Problem: Hashable, Sendable, CustomStringConvertible {
     package let column: Int
     /// What is wrong, one line without a full stop.
     package let message: String
-    /// What to do about it, one line without a full stop.
-    package let hint: String
+    /// What to do about it, one line without a full stop; nil if `message` says it.
+    package let hint: String?
 
     /// `file:line:column: error: what (what to do)`, or `file: error: what (what to do)`.
     package var description: String {
         let place = line > 0 ? "\(file):\(line):\(column)" : file
-        return "\(place): error: \(message) (\(hint))"
+        return "\(place): error: \(message)" + (hint.map { " (\($0))" } ?? "")
     }
 }
 
@@ -76,7 +76,7 @@ final class Findings {
     var isEmpty: Bool { kept.isEmpty }
 
     /// Notes a problem; `mark` nil means the file as a whole. The texts are made only if the problem is kept.
-    func report(_ mark: Mark?, _ message: @autoclosure () -> String, _ hint: @autoclosure () -> String) {
+    func report(_ mark: Mark?, _ message: @autoclosure () -> String, _ hint: @autoclosure () -> String?) {
         guard kept.count < Self.most else {
             omitted += 1
             return

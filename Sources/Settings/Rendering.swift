@@ -11,7 +11,7 @@ extension ServerSettings {
         page.addresses("listen", listen)
         page.identity(identity, path: identityPath)
         page.mapping("services") { page in
-            for (id, service) in services.sorted(by: { $0.key.text < $1.key.text }) {
+            for (id, service) in services.sorted(by: { $0.key < $1.key }) {
                 page.mapping(Page.key(id.text)) { page in
                     page.line("target", Page.text(service.target.description))
                     page.line("connect-timeout", Quantity.text(service.connectTimeout))
@@ -54,7 +54,7 @@ extension ClientSettings {
         }
         page.identity(identity, path: identityPath)
         page.mapping("services") { page in
-            for (id, service) in services.sorted(by: { $0.key.text < $1.key.text }) {
+            for (id, service) in services.sorted(by: { $0.key < $1.key }) {
                 page.mapping(Page.key(id.text)) { page in
                     page.addresses("listen", service.listen)
                 }

@@ -119,7 +119,7 @@ struct ServerDecoding {
     private func isDeviceName(_ name: String, at mark: Mark) -> Bool {
         let bytes = name.utf8
         guard (1...63).contains(bytes.count), let first = bytes.first, isLetterOrDigit(first),
-            bytes.allSatisfy({ isLetterOrDigit($0) || "._-@".utf8.contains($0) })
+            bytes.allSatisfy({ isLetterOrDigit($0) || "._-@".utf8.contains($0) }), !looksLikeKey(name)
         else {
             findings.report(
                 mark, "\(quoted(name)) is not a device name",
@@ -162,7 +162,7 @@ struct ServerDecoding {
     // MARK: Conversation and admission
 
     private func conversation(_ top: Section) -> Lifetimes {
-        let standard = Lifetimes.standard
+        let standard = Lifetimes()
         let section = top.section("conversation", keys: Keys.conversation)
         let range = Duration.seconds(1)...(.seconds(365 * 86_400))
         let epoch = section.duration("epoch", default: standard.epoch, in: range, wholeSeconds: true)

@@ -22,7 +22,7 @@ package struct ServerSettings: Sendable {
 
     package init(
         listen: [Address], identity: Identity, identityPath: String? = nil, services: [ServiceID: ServerService],
-        devices: [Device], conversation: Lifetimes = .standard, common: CommonSettings = CommonSettings(),
+        devices: [Device], conversation: Lifetimes = Lifetimes(), common: CommonSettings = CommonSettings(),
         admission: AdmissionSettings = AdmissionSettings()
     ) {
         self.listen = listen
@@ -95,12 +95,5 @@ package struct AdmissionSettings: Equatable, Sendable {
         self.pairRate = pairRate
         self.pairBurst = pairBurst
         self.pendingPairs = pendingPairs
-    }
-}
-
-extension Lifetimes {
-    /// The defaults: epoch 15 minutes, idle 1 hour, lifetime 24 hours.
-    package static var standard: Lifetimes {
-        Lifetimes(epoch: .seconds(900), idle: .seconds(3600), lifetime: .seconds(86_400))
     }
 }

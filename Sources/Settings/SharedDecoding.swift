@@ -111,7 +111,7 @@ struct Surroundings {
 
     /// A service's name.
     func serviceID(_ text: String, at mark: Mark) -> ServiceID? {
-        guard let id = ServiceID(text) else {
+        guard let id = ServiceID(text), !looksLikeKey(text) else {
             findings.report(
                 mark, "\(quoted(text)) is not a service name",
                 "use 1 to 63 of a-z, 0-9, dot, hyphen and underscore, a letter or digit first")
@@ -123,28 +123,26 @@ struct Surroundings {
     func publicKey(_ node: Node, path: String, ofWhom owner: String) -> PublicKey? {
         let form = "a public key (owpub-…)"
         guard let text = node.text(path: path, form: form, findings) else { return nil }
-        guard !looksLikePrivateKey(text) else {
+        do throws(KeyTextError) {
+            return try PublicKey(text: text)
+        } catch .privateKey {
             findings.report(
                 node.mark, "\(path) is a private key",
                 "put the public key here (oncewire pubkey) and make a new identity, as this one is no longer secret")
-            return nil
-        }
-        do throws(KeyTextError) {
-            return try PublicKey(text: text)
         } catch {
+            // The text is not repeated: it may be a private key that lost its prefix.
             findings.report(
-                node.mark, "\(path): \(quoted(text)) is not a public key: \(error)",
-                "copy it whole from: oncewire pubkey, run on \(owner)")
-            return nil
+                node.mark, "\(path): \(error)", "copy all that oncewire pubkey prints on \(owner)")
         }
+        return nil
     }
 
     /// The identity in the file that `node` names, and that file's absolute path.
     func identity(_ node: Node) -> (identity: Identity, path: String)? {
         guard let text = node.text(path: "identity", form: "the path of an identity file", findings) else { return nil }
-        guard !looksLikePrivateKey(text), !text.isEmpty else {
+        guard !looksLikeKey(text), !text.isEmpty else {
             findings.report(
-                node.mark, "identity is \(text.isEmpty ? "empty" : "a private key"), not the path of a file with one",
+                node.mark, "identity is \(text.isEmpty ? "empty" : "a key"), not the path of an identity file",
                 "make one with: oncewire keygen --identity FILE, and write FILE here")
             return nil
         }
@@ -152,7 +150,7 @@ struct Surroundings {
         do throws(IdentityFileError) {
             return (try Identity.load(path: path), path)
         } catch {
-            findings.report(node.mark, IdentityComplaint.about(error, path: path))
+            findings.report(node.mark, "identity: \(error)", nil)
             return nil
         }
     }
@@ -186,9 +184,10 @@ struct ListenerCheck {
                 "give every listener an address of its own")
             return
         }
-        guard case .tcp(let host, let number) = listener.value, let last = host.utf8.last else { return }
+        guard case .tcp(let host, let number) = listener.value else { return }
         let isIPv6 = host.contains(":")
-        guard isIPv6 || (0x30...0x39).contains(last) else { return }  // a name, known only to the resolver
+        let isIPv4 = host.utf8.allSatisfy { (0x30...0x39).contains($0) || $0 == 0x2E }
+        guard isIPv6 || isIPv4 else { return }  // a name, known only to the resolver
         let port = Port(isIPv6: isIPv6, number: number)
         let isWildcard = host == "0.0.0.0" || host == "::"
         if let other = isWildcard ? first[port] : wildcard[port] {
