@@ -151,7 +151,7 @@ struct Surroundings {
         do throws(IdentityFileError) {
             return (try Identity.load(path: path), path)
         } catch {
-            findings.report(node.mark, "identity: \(error)", nil)
+            findings.report(node.mark, "\(error)", nil)
             return nil
         }
     }
