@@ -144,7 +144,7 @@ private func spawnHere(
     var argv: [UnsafeMutablePointer<CChar>?] = ([path] + arguments).map { strdup($0) } + [nil]
     var envp: [UnsafeMutablePointer<CChar>?] = merged.map { strdup("\($0.key)=\($0.value)") } + [nil]
     let names = files.map { strdup($0) }
-    defer { (argv + envp + names).forEach { free($0) } }
+    defer { for copy in argv + envp + names { free(copy) } }
     let pid = argv.withUnsafeMutableBufferPointer { argv in
         envp.withUnsafeMutableBufferPointer { envp in
             var command = ch_command(
