@@ -1,6 +1,5 @@
 // What a daemon tells the world while it runs. No event holds a secret or a byte of a stream.
 package import Pairing
-package import Settings
 package import Wire
 
 /// How much an event matters, in the order of syslog's severities turned round.

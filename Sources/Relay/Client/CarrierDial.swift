@@ -2,6 +2,7 @@
 // stands; nothing waits for it but application connections that found the pool empty.
 internal import Codec
 internal import Pairing
+internal import Settings
 internal import Wire
 
 /// How opening a carrier ended.
@@ -90,7 +91,7 @@ final class CarrierDial: Driver, Sleeper {
         let peer = resumption.peer
         let keys: CarrierKeys
         do throws(PairingError) {
-            keys = try resumption.finish(message)
+            keys = try resumption.initiator.receive(accept: message)
         } catch {
             return finish(.failed("\(error)"))
         }

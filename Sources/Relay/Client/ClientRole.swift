@@ -2,6 +2,7 @@
 // and keeps enough of those ready.
 internal import Pairing
 internal import Settings
+internal import Synchronization
 internal import Wire
 
 /// The client on one shard. Not thread-safe.

@@ -21,6 +21,12 @@ final class ClientShared: Sendable {
         var conversation: Conversation?
         var generation: UInt64 = 0
 
+        mutating func ratchet(at now: ContinuousClock.Instant) {
+            guard let due = conversation?.dueEpoch(at: now) else { return }
+            // A ratchet that fails (libcrypto out of memory) is tried again at the next RESUME.
+            try? conversation?.ratchet(to: due)
+        }
+
         mutating func resumption(_ identity: Identity, _ now: ContinuousClock.Instant) -> Resumption? {
             guard let id = conversation?.id, let device = conversation?.device,
                 let initiator = try? ResumeInitiator(conversation: &conversation!, identity: identity, at: now)
@@ -78,7 +84,7 @@ final class ClientShared: Sendable {
 
     /// Notes that the conversation was used.
     func touch(at now: ContinuousClock.Instant) {
-        state.withLock { $0.conversation?.lastUsed = now }
+        state.withLock { $0.conversation?.touch(at: now) }
     }
 
     /// What the client's sweep found.
@@ -99,7 +105,7 @@ final class ClientShared: Sendable {
                 state.conversation = nil
                 return .ended("it expired")
             }
-            state.conversation?.ratchet(at: now)
+            state.ratchet(at: now)
             let age = now - (state.conversation?.pairedAt ?? now)
             let lifetime = state.conversation?.lifetimes.lifetime ?? .seconds(0)
             return age > lifetime * 9 / 10 ? .due : .unchanged

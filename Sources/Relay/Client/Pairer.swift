@@ -1,6 +1,7 @@
 // Pairs, and pairs again, for all shards of a client: lives on the first shard, one attempt at a time,
 // with a growing pause after each failed one.
 internal import Pairing
+internal import Settings
 
 /// Brings about the client's conversation. Not thread-safe: it belongs to the first shard.
 final class Pairer: Sleeper {

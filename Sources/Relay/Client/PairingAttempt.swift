@@ -2,6 +2,7 @@
 // again, CONFIRM, CONFIRMED. The connection becomes the first carrier of the new conversation.
 internal import Codec
 internal import Pairing
+internal import Settings
 internal import Wire
 
 /// How an attempt ended.
@@ -101,7 +102,7 @@ final class PairingAttempt: Driver, Sleeper {
         guard let initiator else { return }
         isAnswered = true
         onWorker({
-            guard let initiator = initiator.take() else { return .failure(.local(.usedTwice)) }
+            guard let initiator = initiator.take() else { return .failure(.local(.wrongConversation)) }
             do throws(PairingError) {
                 return .success(Handoff(try initiator.receive(reply, at: .now)))
             } catch {
@@ -113,12 +114,14 @@ final class PairingAttempt: Driver, Sleeper {
     private func finish(with box: Handoff<Paired>) {
         guard let endpoint, let paired = box.take() else { return finish(.failed("the connection broke")) }
         self.endpoint = nil
-        let (conversation, keys) = paired.take()
-        let carrier = Carrier(
-            side: .client, link: endpoint, keys: keys, phase: .confirming,
-            peer: Peer(conversation.id, conversation.device), timings: role.timings, shard: role.shard, owner: role)
-        carrier.due.insert(.confirm)
-        finish(.answered(carrier, Handoff(conversation)))
+        let peer = Peer(paired.conversation.id, paired.conversation.device)
+        paired.take { conversation, keys in
+            let carrier = Carrier(
+                side: .client, link: endpoint, keys: keys, phase: .confirming, peer: peer, timings: role.timings,
+                shard: role.shard, owner: role)
+            carrier.due.insert(.confirm)
+            finish(.answered(carrier, Handoff(conversation)))
+        }
     }
 
     private func finish(_ result: PairingResult) {

@@ -75,7 +75,7 @@ final class Endpoint {
     /// Sends `count` bytes from `bytes`; fewer may be taken.
     func send(_ bytes: UnsafeRawPointer, _ count: Int) -> Transfer {
         while true {
-            let sent = Glibc.send(fd, bytes, count, Int32(MSG_NOSIGNAL.rawValue))
+            let sent = Glibc.send(fd, bytes, count, Int32(MSG_NOSIGNAL))
             if sent >= 0 { return sentResult(sent, wanted: count) }
             if errno == EINTR { continue }
             writable = false

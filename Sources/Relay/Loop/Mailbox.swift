@@ -1,4 +1,5 @@
 // The one door into a shard from other threads: closures that the shard runs at the start of a turn.
+internal import CLinux
 internal import Glibc
 internal import Synchronization
 

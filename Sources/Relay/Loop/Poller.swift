@@ -1,4 +1,5 @@
 // epoll behind one narrow door: sockets in, flags on endpoints out.
+internal import CLinux
 internal import Glibc
 
 /// A listening socket's place in a poller.

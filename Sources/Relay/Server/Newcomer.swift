@@ -1,6 +1,9 @@
 // A connection that has not proved itself. It gets no byte back until a message with a valid mac1 and a
 // valid device key has come; everything else is closed in silence, at once or at an absolute deadline.
+internal import Codec
 internal import Pairing
+internal import Settings
+internal import Vault
 internal import Wire
 
 /// A fresh connection to the server, until it is a carrier. Not thread-safe: it belongs to one shard.
@@ -85,10 +88,10 @@ final class Newcomer: Driver, Sleeper {
 
     private static func respond(to message: [UInt8], _ shared: ServerShared) -> Result<Response, PairingError> {
         do throws(PairingError) {
-            let (reply, paired) = try PairResponder.respond(
+            let response = try PairResponder.respond(
                 to: message, identity: shared.identity, mint: shared.mint, lifetimes: shared.settings.conversation,
                 isKnown: { shared.devices[$0] != nil }, at: .now)
-            return .success(Response(reply: reply, paired: Handoff(paired)))
+            return response.take { .success(Response(reply: $0, paired: Handoff($1))) }
         } catch {
             return .failure(error)
         }
@@ -102,8 +105,8 @@ final class Newcomer: Driver, Sleeper {
             guard let paired = response.paired.take(), endpoint.sendWhole(response.reply) else {
                 return turnAway("gone before PAIRED")
             }
-            let (conversation, keys) = paired.take()
-            becomeCarrier(keys, Peer(conversation.id, conversation.device), storing: conversation)
+            let peer = Peer(paired.conversation.id, paired.conversation.device)
+            paired.take { conversation, keys in becomeCarrier(keys, peer, storing: conversation) }
         }
     }
 
@@ -113,31 +116,31 @@ final class Newcomer: Driver, Sleeper {
         guard ResumeResponder.hasValidMac(message, server: shared.identity.publicKey) else {
             return turnAway("wrong mac1")
         }
-        guard let parsed = try? ResumeMessage(parsing: message) else { return turnAway("not a RESUME") }
-        let id = ConversationID(parsed.conversationID)
-        guard shared.mint.isOurs(id), let accepted = accept(message, id) else {
+        guard let id = ResumeResponder.conversationID(of: message), shared.mint.isOurs(id),
+            let authentic = authenticate(message, id)
+        else {
             // Unknown, expired, revoked or wrongly keyed: all look alike.
             _ = endpoint.sendWhole(HandshakeMessage.reject)
             return turnAway("RESUME of no live conversation")
         }
-        guard endpoint.sendWhole(accepted.reply) else { return turnAway("gone before ACCEPT") }
-        becomeCarrier(accepted.keys, accepted.peer, storing: nil)
-    }
-
-    private struct Acceptance: ~Copyable {
-        let reply: [UInt8]
-        let peer: Peer
-        let keys: CarrierKeys
-    }
-
-    private func accept(_ message: [UInt8], _ id: ConversationID) -> Acceptance? {
-        let now = ContinuousClock.now
-        return try? shared.vault.withConversation(id, at: now) { (conversation) throws(PairingError) in
-            guard shared.devices[conversation.device] != nil else { throw .peer(.unknownDevice) }
-            let (reply, keys) = try ResumeResponder.respond(
-                to: message, conversation: &conversation, identity: shared.identity, at: now)
-            return Acceptance(reply: reply, peer: Peer(id, conversation.device), keys: keys)
+        let peer = Peer(id, authentic.device)
+        do throws(PairingError) {
+            let response = try authentic.accept(identity: shared.identity)
+            guard endpoint.sendWhole(response.reply) else { return turnAway("gone before ACCEPT") }
+            response.take { _, keys in becomeCarrier(keys, peer, storing: nil) }
+        } catch {
+            turnAway("\(error)")
         }
+    }
+
+    /// The cheap half, under the vault's lock: whether the peer holds the root.
+    private func authenticate(_ message: [UInt8], _ id: ConversationID) -> AuthenticResume? {
+        let now = ContinuousClock.now
+        let authentic = try? shared.vault.withConversation(id, at: now) { (conversation) throws(PairingError) in
+            try ResumeResponder.authenticate(message, conversation: &conversation, at: now)
+        }
+        guard let device = authentic?.device, shared.devices[device] != nil else { return nil }
+        return authentic
     }
 
     // MARK: The end of being new

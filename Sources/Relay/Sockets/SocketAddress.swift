@@ -1,4 +1,5 @@
 // Kernel socket addresses: made from settings, from the resolver and from accept.
+internal import CLinux
 internal import Glibc
 internal import Settings
 internal import Wire
@@ -90,7 +91,9 @@ struct SocketAddress: Sendable {
     /// As OPEN carries it.
     var source: SourceAddress {
         guard let bytes = ipBytes, let port else { return .none }
-        return bytes.count == 4 ? .v4(bytes, port: port) : .v6(bytes, port: port)
+        return bytes.count == 4
+            ? .v4(bytes.reduce(0) { $0 << 8 | UInt32($1) }, port: port)
+            : .v6(bytes.reduce(0) { $0 << 8 | UInt128($1) }, port: port)
     }
 
     /// For logs: `host:port` or `a unix socket`.

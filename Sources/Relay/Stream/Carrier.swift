@@ -291,7 +291,7 @@ final class Carrier: Driver, Sleeper {
 
     private func giveUp(_ type: FrameType, _ reason: CloseReason, _ why: String) {
         guard phase != .closed else { return }
-        sayLastWords(type, ReasonMessage(reason))
+        sayLastWords(type, ReasonMessage(reason: reason))
         end(.streamBroken(why))
     }
 
