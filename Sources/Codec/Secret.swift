@@ -10,6 +10,9 @@ package struct Secret: ~Copyable, @unchecked Sendable {
     package let count: Int
     private let base: UnsafeMutableRawPointer
 
+    /// The first byte, for those in this module that keep the secret and its address together.
+    var address: UnsafeMutableRawPointer { base }
+
     /// `count` zero bytes.
     package init(count: Int) {
         precondition(count >= 0, "a secret of negative length")
