@@ -134,7 +134,9 @@ package enum Address: Hashable, Sendable, CustomStringConvertible {
         let canonical = String(decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
         guard parts.count == 2 else { return canonical }
         let zone = parts[1]
-        let isZone = (1...15).contains(zone.utf8.count) && zone.utf8.allSatisfy { isLetterOrDigit($0) || "._-".utf8.contains($0) }
+        let isZone =
+            (1...15).contains(zone.utf8.count)
+            && zone.utf8.allSatisfy { isLetterOrDigit($0) || "._-".utf8.contains($0) }
         return isZone ? "\(canonical)%\(zone)" : nil
     }
 }

@@ -41,7 +41,8 @@ struct Composer {
                 }
                 guard root == nil else {
                     findings.report(
-                        event.mark, "a second document starts here", "keep one configuration a file and remove this ---")
+                        event.mark, "a second document starts here", "keep one configuration a file and remove this ---"
+                    )
                     throw Stop()
                 }
                 root = try node(try next(events), events, depth: 1)

@@ -41,7 +41,8 @@ package struct SettingsFailure: Error, Equatable, CustomStringConvertible {
     package var description: String {
         var lines = problems.map(\.description)
         if omitted > 0 {
-            lines.append("\(problems.first?.file ?? ""): error: \(omitted) more problems are not shown (repair these first)")
+            lines.append(
+                "\(problems.first?.file ?? ""): error: \(omitted) more problems are not shown (repair these first)")
         }
         return lines.joined(separator: "\n")
     }

@@ -8,7 +8,8 @@ extension Section {
     func common() -> CommonSettings {
         let standard = CommonSettings()
         let carriers = section("carriers", keys: Keys.carriers)
-        let heartbeat = carriers.duration("heartbeat", default: standard.heartbeat, in: .milliseconds(1)...(.seconds(3600)))
+        let heartbeat = carriers.duration(
+            "heartbeat", default: standard.heartbeat, in: .milliseconds(1)...(.seconds(3600)))
         let deadAfter = carriers.duration(
             "dead-after", default: standard.deadAfter, in: .milliseconds(2)...(.seconds(86_400)))
         carriers.requireOrder(
