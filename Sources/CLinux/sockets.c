@@ -13,7 +13,7 @@ int ow_stream_socket(int family) {
   return socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 }
 
-int ow_tcp_silence(int fd, struct ow_tcp_silence *silence) {
+int ow_read_tcp_silence(int fd, struct ow_tcp_silence *silence) {
   struct tcp_info info;
   socklen_t length = sizeof info;
   if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) != 0) return -1;

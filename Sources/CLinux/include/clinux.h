@@ -34,6 +34,6 @@ struct ow_tcp_silence {
 };
 
 /// Reads `ow_tcp_silence` of a TCP socket; 0, or -1 with errno.
-int ow_tcp_silence(int fd, struct ow_tcp_silence *silence);
+int ow_read_tcp_silence(int fd, struct ow_tcp_silence *silence);
 
 #endif

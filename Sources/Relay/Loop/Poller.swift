@@ -26,7 +26,7 @@ final class Poller {
     private(set) var endpoints = 0
 
     init() throws(RelayError) {
-        epoll = epoll_create1(Int32(EPOLL_CLOEXEC.rawValue))
+        epoll = epoll_create1(Int32(EPOLL_CLOEXEC))
         guard epoll >= 0 else { throw .system("epoll_create1", errno) }
         events = .allocate(capacity: Self.eventsPerTurn)
     }

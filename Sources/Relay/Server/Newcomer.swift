@@ -139,7 +139,7 @@ final class Newcomer: Driver, Sleeper {
         let authentic = try? shared.vault.withConversation(id, at: now) { (conversation) throws(PairingError) in
             try ResumeResponder.authenticate(message, conversation: &conversation, at: now)
         }
-        guard let device = authentic?.device, shared.devices[device] != nil else { return nil }
+        guard let authentic, shared.devices[authentic.device] != nil else { return nil }
         return authentic
     }
 

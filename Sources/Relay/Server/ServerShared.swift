@@ -20,7 +20,7 @@ final class ServerShared: Sendable {
     init(_ settings: ServerSettings, vault: any ConversationVault) {
         self.settings = settings
         identity = settings.identity
-        mint = ConversationIDMint(identity: settings.identity)
+        mint = ConversationIDMint(settings.identity)
         self.vault = vault
         admission = Admission(settings.admission)
         pairingWorkers = Workers(threads: 1, capacity: settings.admission.pendingPairs)

@@ -42,7 +42,7 @@ extension Carrier {
     /// acknowledgement came for the dead-peer time.
     private func kernelMissesPeer() -> Bool {
         var silence = ow_tcp_silence()
-        guard CLinux.ow_tcp_silence(link.fd, &silence) == 0 else { return false }
+        guard ow_read_tcp_silence(link.fd, &silence) == 0 else { return false }
         return silence.unanswered >= 2 && UInt64(silence.last_ack_ms) * 1_000_000 >= timings.deadAfter
     }
 }
