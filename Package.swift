@@ -29,6 +29,8 @@ let package = Package(
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         .target(name: "CLinux"),
+        // Replaces free() for the whole process, so only the executable links it.
+        .target(name: "CWipingHeap"),
 
         .target(name: "Codec", dependencies: ["COpenSSL", "CLinux"], swiftSettings: house),
         .target(name: "Wire", swiftSettings: house),
@@ -53,7 +55,7 @@ let package = Package(
         .executableTarget(
             name: "oncewire",
             dependencies: [
-                "Admin", "Relay", "Settings", "Vault", "Pairing", "Codec", "Wire", "CLinux",
+                "Admin", "Relay", "Settings", "Vault", "Pairing", "Codec", "Wire", "CLinux", "CWipingHeap",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),

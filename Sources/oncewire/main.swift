@@ -1,1 +1,2 @@
-print("oncewire")
+import CWipingHeap
+print("oncewire", ow_heap_wipes(100))
