@@ -50,7 +50,7 @@ let package = Package(
             swiftSettings: house),
         .target(
             name: "Admin",
-            dependencies: ["Relay", .product(name: "Logging", package: "swift-log")],
+            dependencies: ["Relay", "Settings", .product(name: "Logging", package: "swift-log")],
             swiftSettings: house),
         .executableTarget(
             name: "oncewire",
@@ -68,6 +68,10 @@ let package = Package(
         .testTarget(name: "VaultTests", dependencies: ["Vault", "Pairing", "Codec"], swiftSettings: house),
         .testTarget(name: "SettingsTests", dependencies: ["Settings", "Pairing"], swiftSettings: house),
         .testTarget(name: "RelayTests", dependencies: ["Relay", "Wire", "Codec", "CLinux"], swiftSettings: house),
+        .testTarget(
+            name: "AdminTests",
+            dependencies: ["Admin", "Relay", "Settings", .product(name: "Logging", package: "swift-log")],
+            swiftSettings: house),
         .testTarget(name: "DaemonTests", dependencies: ["oncewire", "CLinux"], swiftSettings: house),
     ],
     swiftLanguageModes: [.v6]
