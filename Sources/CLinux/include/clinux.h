@@ -12,4 +12,8 @@ void ow_wipe(void *bytes, size_t count);
 /// libraries may have left secrets in their dead frames.
 void ow_burn_stack(void);
 
+/// Makes this process's memory unreadable to other processes of its user and keeps it out of core files
+/// (PR_SET_DUMPABLE 0, prctl(2)).
+void ow_refuse_dumps(void);
+
 #endif

@@ -1,0 +1,50 @@
+// oncewire check: reads a configuration as the daemon would, and does nothing with it.
+import ArgumentParser
+import Glibc
+import Settings
+
+struct CheckCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "check",
+        abstract: "Check a configuration file of a server or a client.",
+        discussion: """
+            Every problem is reported at once as file:line:column, with what to do about it, and the exit status \
+            is 78. The identity file is loaded too; nothing is changed and no address is bound.
+
+            Examples:
+              oncewire check --config /etc/oncewire/server.yaml
+              oncewire check --config client.yaml --show     every value in force, defaults included
+            """)
+
+    @Option(help: ArgumentHelp("The configuration file.", valueName: "file"), completion: .file(extensions: ["yaml"]))
+    var config: String
+
+    @Flag(help: "Print every value in force as YAML, those that were not written included.")
+    var show = false
+
+    func run() throws {
+        prepareProcess()
+        let loaded: LoadedSettings
+        do {
+            loaded = try SettingsFile.load(path: config)
+        } catch {
+            throw refused(error)
+        }
+        writeAll(show ? loaded.rendering : "\(config): \(summary(loaded))\n", to: STDOUT_FILENO)
+    }
+
+    private func summary(_ loaded: LoadedSettings) -> String {
+        switch loaded {
+        case .server(let server):
+            "a good server configuration: \(server.services.count) services, \(server.devices.count) devices"
+        case .client(let client):
+            "a good client configuration: \(client.services.count) services through \(client.server)"
+        }
+    }
+}
+
+/// Prints every problem of a configuration and gives back the status to throw.
+func refused(_ configuration: SettingsFailure) -> ExitCode {
+    writeAll("\(configuration)\n", to: STDERR_FILENO)
+    return ExitStatus.badConfiguration
+}

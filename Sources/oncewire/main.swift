@@ -1,2 +1,0 @@
-import CWipingHeap
-print("oncewire", ow_heap_wipes(100))
