@@ -39,7 +39,7 @@ let package = Package(
             dependencies: ["Codec", "Wire", .product(name: "Crypto", package: "swift-crypto")],
             swiftSettings: house),
         .target(name: "Vault", dependencies: ["Pairing", "Codec"], swiftSettings: house),
-        .target(name: "Settings", dependencies: ["CYAML", "Pairing"], swiftSettings: house),
+        .target(name: "Settings", dependencies: ["CYAML", "Pairing", "Wire"], swiftSettings: house),
         .target(
             name: "Relay",
             dependencies: [
@@ -67,7 +67,7 @@ let package = Package(
         .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: house),
         .testTarget(name: "PairingTests", dependencies: ["Pairing", "Codec", "Wire"], swiftSettings: house),
         .testTarget(name: "VaultTests", dependencies: ["Vault", "Pairing", "Codec"], swiftSettings: house),
-        .testTarget(name: "SettingsTests", dependencies: ["Settings", "Pairing"], swiftSettings: house),
+        .testTarget(name: "SettingsTests", dependencies: ["Settings", "Pairing", "Wire"], swiftSettings: house),
         .testTarget(name: "RelayTests", dependencies: ["Relay", "Wire", "Codec", "CLinux"], swiftSettings: house),
         .testTarget(
             name: "AdminTests",

@@ -1,0 +1,28 @@
+// How long what a pairing made may live.
+
+/// The three bounds of a conversation, decided by the server and told to the client in PAIRED. On the wire each is a
+/// u32 of whole seconds, at least 1.
+package struct Lifetimes: Sendable, Equatable {
+    /// Time between two steps of the ratchet.
+    package let epoch: Duration
+    /// Time without any use after which the conversation ends.
+    package let idle: Duration
+    /// Time after which the conversation ends even if it is used.
+    package let lifetime: Duration
+
+    /// Fractions of a second are rounded up; what does not fit into 1...UInt32.max seconds is brought into it.
+    package init(
+        epoch: Duration = .seconds(15 * 60), idle: Duration = .seconds(60 * 60),
+        lifetime: Duration = .seconds(24 * 60 * 60)
+    ) {
+        self.epoch = .seconds(Self.wholeSeconds(epoch))
+        self.idle = .seconds(Self.wholeSeconds(idle))
+        self.lifetime = .seconds(Self.wholeSeconds(lifetime))
+    }
+
+    private static func wholeSeconds(_ duration: Duration) -> UInt32 {
+        let (seconds, attoseconds) = duration.components
+        guard seconds < Int64(UInt32.max) else { return .max }
+        return UInt32(max(1, seconds + (attoseconds > 0 ? 1 : 0)))
+    }
+}
