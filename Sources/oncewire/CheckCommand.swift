@@ -24,7 +24,7 @@ struct CheckCommand: ParsableCommand {
 
     func run() throws {
         prepareProcess()
-        let loaded: LoadedSettings
+        let loaded: Loaded
         do {
             loaded = try SettingsFile.load(path: config)
         } catch {
@@ -33,7 +33,7 @@ struct CheckCommand: ParsableCommand {
         writeAll(show ? loaded.rendering : "\(config): \(summary(loaded))\n", to: STDOUT_FILENO)
     }
 
-    private func summary(_ loaded: LoadedSettings) -> String {
+    private func summary(_ loaded: Loaded) -> String {
         switch loaded {
         case .server(let server):
             "a good server configuration: \(server.services.count) services, \(server.devices.count) devices"

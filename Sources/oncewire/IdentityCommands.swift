@@ -24,7 +24,7 @@ struct KeygenCommand: ParsableCommand {
         do {
             try made.save(path: identity)
         } catch {
-            throw failure(ExitStatus.cannotCreate, "cannot make \(identity): \(error)")
+            throw failure(ExitStatus.cannotCreate, "\(error)")
         }
         writeAll(made.publicKey.text + "\n", to: STDOUT_FILENO)
     }
@@ -48,7 +48,7 @@ struct PubkeyCommand: ParsableCommand {
             let loaded = try Identity.load(path: identity)
             writeAll(loaded.publicKey.text + "\n", to: STDOUT_FILENO)
         } catch {
-            throw failure(status(error), "cannot use \(identity): \(error)")
+            throw failure(status(error), "\(error)")
         }
     }
 
