@@ -2,6 +2,7 @@
 import ArgumentParser
 import Glibc
 import Settings
+import Wire
 
 struct CheckCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -36,11 +37,14 @@ struct CheckCommand: ParsableCommand {
     private func summary(_ loaded: Loaded) -> String {
         switch loaded {
         case .server(let server):
-            "a good server configuration: \(server.services.count) services, \(server.devices.count) devices"
+            "a good server configuration (services: \(list(server.services.keys.map(\.text))); devices: "
+                + "\(list(server.devices.map(\.name))))"
         case .client(let client):
-            "a good client configuration: \(client.services.count) services through \(client.server)"
+            "a good client configuration (services: \(list(client.services.keys.map(\.text))); server: \(client.server))"
         }
     }
+
+    private func list(_ names: [String]) -> String { names.sorted().joined(separator: ", ") }
 }
 
 /// Prints every problem of a configuration and gives back the status to throw.
