@@ -36,4 +36,8 @@ struct ow_tcp_silence {
 /// Reads `ow_tcp_silence` of a TCP socket; 0, or -1 with errno.
 int ow_read_tcp_silence(int fd, struct ow_tcp_silence *silence);
 
+/// Makes this process's memory unreadable to other processes of its user and keeps it out of core files
+/// (PR_SET_DUMPABLE 0, prctl(2)).
+void ow_refuse_dumps(void);
+
 #endif
