@@ -1,5 +1,7 @@
 // How long what a pairing made may live.
 
+internal import Wire
+
 /// The three bounds of a conversation, decided by the server and told to the client in PAIRED. On the wire each is a
 /// u32 of whole seconds, at least 1.
 package struct Lifetimes: Sendable, Equatable {
@@ -20,9 +22,27 @@ package struct Lifetimes: Sendable, Equatable {
         self.lifetime = .seconds(Self.wholeSeconds(lifetime))
     }
 
+    /// What the server's PAIRED says; nil if one of the three is zero.
+    init?(_ payload: PairedPayload) {
+        guard payload.epochSeconds > 0, payload.idleSeconds > 0, payload.lifetimeSeconds > 0 else { return nil }
+        epoch = .seconds(payload.epochSeconds)
+        idle = .seconds(payload.idleSeconds)
+        lifetime = .seconds(payload.lifetimeSeconds)
+    }
+
     private static func wholeSeconds(_ duration: Duration) -> UInt32 {
         let (seconds, attoseconds) = duration.components
         guard seconds < Int64(UInt32.max) else { return .max }
         return UInt32(max(1, seconds + (attoseconds > 0 ? 1 : 0)))
+    }
+}
+
+extension PairedPayload {
+    /// PAIRED's payload for a new conversation.
+    init(id: ConversationID, nonce: UInt64, lifetimes: Lifetimes) {
+        self.init(
+            conversationID: id.bytes, nonce: nonce, epochSeconds: UInt32(clamping: lifetimes.epoch.components.seconds),
+            idleSeconds: UInt32(clamping: lifetimes.idle.components.seconds),
+            lifetimeSeconds: UInt32(clamping: lifetimes.lifetime.components.seconds))
     }
 }

@@ -19,12 +19,14 @@ package struct AcceptMessage: Equatable, Sendable {
         self.bytes = bytes
     }
 
-    /// Puts a message together. `commit` is given bytes 0..<52 and returns 16, or throws.
-    package init<E: Error>(
-        salt: [UInt8], ephemeral: [UInt8], commit: ([UInt8]) throws(E) -> [UInt8]
-    ) throws(E) {
-        let covered = HandshakeMessage.preamble(of: .accept) + salt + ephemeral
-        bytes = covered + (try commit(covered))
+    /// The first 52 bytes: preamble, salt 16, ephemeral X25519 public key 32.
+    package static func coveredByCommit(salt: [UInt8], ephemeral: [UInt8]) -> [UInt8] {
+        HandshakeMessage.preamble(of: .accept) + salt + ephemeral
+    }
+
+    /// Puts a message together from its first 52 bytes and 16 bytes of commit.
+    package init(coveredByCommit: [UInt8], commit: [UInt8]) {
+        bytes = coveredByCommit + commit
         precondition(bytes.count == Self.size)
     }
 
