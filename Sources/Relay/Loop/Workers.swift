@@ -92,7 +92,7 @@ func startThread(_ name: String, _ body: @escaping @Sendable () -> Void) {
     pthread_sigmask(SIG_SETMASK, &all, &before)
     defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
     var thread = pthread_t()
-    let context = Unmanaged.passRetained(Body(body)).toOpaque()
+    let context = Unmanaged.passRetained(Body { ow_name_thread(name); body() }).toOpaque()
     let result = pthread_create(
         &thread, nil,
         { context in
@@ -100,6 +100,5 @@ func startThread(_ name: String, _ body: @escaping @Sendable () -> Void) {
             return nil
         }, context)
     precondition(result == 0, "cannot start a thread: \(errorText(result))")
-    pthread_setname_np(thread, name)
     pthread_detach(thread)
 }
