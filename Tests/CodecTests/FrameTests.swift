@@ -213,4 +213,28 @@ struct FrameTests {
             #expect(question.body == expected.0 && answer.body == expected.1)
         }
     }
+
+    @Test(
+        "An encoder that is used after its source was mixed or has ended stops the process", arguments: [false, true])
+    func staleEncoder(mixing: Bool) async {
+        if mixing {
+            await #expect(processExitsWith: .failure) {
+                var encoders = Direction().encoders()
+                let encoder = try encoders.makeEncoder()
+                encoders.mix(Secret.random(count: 32))
+                let buffer = FrameBuffer(nonce: 0, plaintext: [1])
+                encoder.encode(frame: buffer.start, count: 1, with: FrameCipher())
+            }
+        } else {
+            await #expect(processExitsWith: .failure) {
+                func orphan() throws -> Encoder {
+                    var encoders = Direction().encoders()
+                    return try encoders.makeEncoder()
+                }
+                let encoder = try orphan()
+                let buffer = FrameBuffer(nonce: 0, plaintext: [1])
+                encoder.encode(frame: buffer.start, count: 1, with: FrameCipher())
+            }
+        }
+    }
 }
