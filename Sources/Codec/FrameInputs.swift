@@ -1,8 +1,6 @@
 // What one direction of a carrier keeps between frames: the three inputs of every frame's DRBG, laid out
 // so that a frame only has to fill in its counter.
 
-import CLinux
-
 /// Entropy E (32), nonce prefix (14) and personalization P (32) of one direction, in 128 bytes of locked
 /// memory, which is all the secret memory a direction has:
 ///
