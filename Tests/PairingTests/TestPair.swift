@@ -51,3 +51,8 @@ func refusal<R: ~Copyable>(_ body: () throws(PairingError) -> R) -> PairingError
         return nil
     } catch { return error }
 }
+
+extension Secret {
+    /// What only a test may do: the bytes as an array.
+    var exposed: [UInt8] { withUnsafeBytes { [UInt8]($0) } }
+}
