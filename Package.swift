@@ -67,7 +67,8 @@ let package = Package(
         .target(name: "CHarness", path: "Tests/CHarness"),
         .testTarget(name: "CodecTests", dependencies: ["Codec", "COpenSSL"], swiftSettings: house),
         .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: house),
-        .testTarget(name: "PairingTests", dependencies: ["Pairing", "Codec", "Wire"], swiftSettings: house),
+        .testTarget(
+            name: "PairingTests", dependencies: ["Pairing", "Codec", "Wire"], exclude: ["Vectors"], swiftSettings: house),
         .testTarget(name: "VaultTests", dependencies: ["Vault", "Pairing", "Codec"], swiftSettings: house),
         .testTarget(name: "SettingsTests", dependencies: ["Settings", "Pairing", "Wire"], swiftSettings: house),
         .testTarget(name: "RelayTests", dependencies: ["Relay", "Wire", "Codec", "CLinux"], swiftSettings: house),
