@@ -65,6 +65,7 @@ let package = Package(
 
         // What the process-level tests need of the kernel; no part of the product.
         .target(name: "CHarness", path: "Tests/CHarness"),
+        .testTarget(name: "WipingHeapTests", dependencies: ["CWipingHeap"], swiftSettings: house),
         .testTarget(name: "CodecTests", dependencies: ["Codec", "COpenSSL"], swiftSettings: house),
         .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: house),
         .testTarget(name: "PairingTests", dependencies: ["Pairing", "Codec", "Wire"], swiftSettings: house),
