@@ -147,7 +147,7 @@ final class ServerRole: Role, CarrierOwner, Sleeper {
     private func dial(_ addresses: [SocketAddress], limit: Duration, for carrier: Carrier) {
         let dial = Dial(addresses, on: shard) { [weak self, weak carrier] result in
             guard let self, let carrier, carrier.phase == .dialing else {
-                if case .connected(let target) = result { target.close() }
+                if case .connected(let target) = result { target.reset() }
                 return
             }
             carriers[ObjectIdentifier(carrier)]?.dial = nil

@@ -38,10 +38,11 @@ final class Dial: Driver, Sleeper {
         attempt()
     }
 
-    /// Ends it without calling the completion.
+    /// Ends it without calling the completion. The kernel may have connected already: a reset, not an
+    /// orderly end, tells the other side that this was no empty conversation.
     func cancel() {
         completion = nil
-        endpoint?.close()
+        endpoint?.reset()
         finish(.failed(ECANCELED))
     }
 
@@ -65,7 +66,7 @@ final class Dial: Driver, Sleeper {
             retry = nil
             attempt()
         } else {
-            endpoint?.close()
+            endpoint?.reset()
             finish(.timedOut)
         }
     }

@@ -9,6 +9,7 @@
 //
 // No plaintext is looked at before its tag was verified, and a frame that is not exactly the next one
 // ends the carrier.
+internal import CLinux
 internal import Codec
 internal import Glibc
 internal import Wire
@@ -112,7 +113,6 @@ extension Carrier {
         switch link.read(inbound! + filled, RegionSize.receive - filled) {
         case .moved(let count):
             filled += count
-            lastHeard = shard.now
             return true
         case .blocked:
             if filled == 0 { releaseInbound() }
@@ -146,6 +146,9 @@ extension Carrier {
                 return false
             }
             parsed += header.frameSize
+            // Only what is authentic counts as a sign of life: bytes that never become a frame, because
+            // somebody changed a length on the way, must not keep a carrier waiting.
+            lastHeard = shard.now
             shard.counters.framesIn &+= 1
             let plaintext = frame + FrameHeader.size
             if header.type == .data {
