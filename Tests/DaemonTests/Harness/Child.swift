@@ -76,6 +76,14 @@ final class Child: Sendable {
         }
     }
 
+    /// Asks it to end with a signal, and ends it at once when it has not done so within `limit`. Blocks.
+    func end(with number: Int32, within limit: Duration = .seconds(5)) {
+        signal(number)
+        let deadline = ContinuousClock.now + limit
+        while end == nil, ContinuousClock.now < deadline { usleep(2000) }
+        kill()
+    }
+
     /// Waits until it has ended by itself.
     func waitForEnd(within limit: Duration = patience) async throws -> ProcessEnd {
         try await eventually("\(name) (pid \(pid)) ends", within: limit) { end }

@@ -10,7 +10,8 @@ struct SocketError: Error, Equatable, CustomStringConvertible {
     let call: String
     let code: Int32
     var description: String { "\(call): \(String(cString: strerror(code)))" }
-    var isReset: Bool { code == ECONNRESET || code == EPIPE }
+    /// The peer reset the connection. A reset that comes after the peer's orderly end reads EPIPE instead.
+    var isReset: Bool { code == ECONNRESET }
     var isTimeout: Bool { code == EAGAIN || code == ETIMEDOUT || code == EINPROGRESS }
 }
 
