@@ -26,6 +26,9 @@ package protocol ConversationVault: Sendable {
     /// Notes that a carrier or a stream used the conversation. Does not bring back one that has expired.
     func touch(_ id: ConversationID, at now: ContinuousClock.Instant)
 
+    /// Whether the conversation is here and has not expired at `now`. Prolongs nothing.
+    func isLive(_ id: ConversationID, at now: ContinuousClock.Instant) -> Bool
+
     /// Ends a conversation now: its root is wiped before this returns.
     func remove(_ id: ConversationID)
 

@@ -42,6 +42,11 @@ package final class MemoryVault: ConversationVault {
         _ = withConversation(id, at: now) { _ in }
     }
 
+    package func isLive(_ id: ConversationID, at now: ContinuousClock.Instant) -> Bool {
+        guard let slot = table.withLock({ $0[id] }) else { return false }
+        return slot.withConversation { conversation in !conversation.isExpired(at: now) } ?? false
+    }
+
     package func remove(_ id: ConversationID) {
         table.withLock { $0.removeValue(forKey: id) }?.clear()
     }

@@ -8,8 +8,8 @@ package enum FrameType: UInt8, Sendable, CaseIterable {
     case data = 2
     /// No more DATA in this direction (``FinMessage``).
     case fin = 3
-    /// Server to client: the target is connected. Empty.
-    case opened = 4
+    /// Server to client: the stream is over at this end too, the carrier is idle again. Empty.
+    case closed = 4
     /// Server to client: there will be no stream (``ReasonMessage``).
     case refused = 5
     /// The stream ends in both directions, not in order (``ReasonMessage``).
@@ -35,7 +35,7 @@ package enum FrameType: UInt8, Sendable, CaseIterable {
         case .fin: length == FinMessage.size
         case .refused, .abort: length == ReasonMessage.size
         case .rekey: length == RekeyMessage.stepSize || length == RekeyMessage.keyStepSize
-        case .opened, .ping, .pong, .bye, .confirm, .confirmed: length == 0
+        case .closed, .ping, .pong, .bye, .confirm, .confirmed: length == 0
         }
     }
 }
