@@ -20,6 +20,9 @@ void ow_burn_stack_of_frames(void);
 /// libraries may have left secrets in their dead frames.
 void ow_burn_stack(void);
 
+/// Names the calling thread, 15 bytes at most (pthread_setname_np(3)).
+void ow_name_thread(const char *name);
+
 /// accept4(2) with SOCK_NONBLOCK | SOCK_CLOEXEC.
 int ow_accept(int listener, struct sockaddr_storage *from, socklen_t *length);
 

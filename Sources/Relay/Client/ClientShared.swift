@@ -8,8 +8,8 @@ internal import Wire
 /// Shared by the shards of one client.
 final class ClientShared: Sendable {
     let settings: ClientSettings
-    let pairingWorkers = Workers(threads: 1, capacity: 16)
-    let resolver = Resolver(Workers(threads: 1, capacity: 64))
+    let pairingWorkers = Workers("pairing", threads: 1, capacity: 16)
+    let resolver = Resolver(Workers("names", threads: 1, capacity: 64))
     /// Application connections that wait for a carrier, on all shards.
     let waiting = Atomic(0)
     /// Streams are numbered within a conversation; the number is never reused.

@@ -115,13 +115,11 @@ final class PairingAttempt: Driver, Sleeper {
         guard let endpoint, let paired = box.take() else { return finish(.failed("the connection broke")) }
         self.endpoint = nil
         let peer = Peer(paired.conversation.id, paired.conversation.device)
-        paired.take { conversation, keys in
-            let carrier = Carrier(
-                side: .client, link: endpoint, keys: keys, phase: .confirming, peer: peer, timings: role.timings,
-                shard: role.shard, owner: role)
-            carrier.due.insert(.confirm)
-            finish(.answered(carrier, Handoff(conversation)))
-        }
+        let carrier = Carrier(
+            side: .client, link: endpoint, keys: paired.keys, phase: .confirming, peer: peer, timings: role.timings,
+            shard: role.shard, owner: role)
+        carrier.due.insert(.confirm)
+        finish(.answered(carrier, Handoff(paired.conversation)))
     }
 
     private func finish(_ result: PairingResult) {

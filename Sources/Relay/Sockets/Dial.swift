@@ -53,11 +53,13 @@ final class Dial: Driver, Sleeper {
             return attempt()
         }
         guard endpoint.writable else { return }
-        let error = endpoint.takeError()
-        guard error == 0 else { return failedAttempt(error) }
+        if endpoint.failed {
+            endpoint.failed = false
+            let error = endpoint.takeError()
+            guard error == 0 else { return failedAttempt(error) }
+        }
         self.endpoint = nil
         endpoint.driver = nil
-        endpoint.failed = false
         finish(.connected(endpoint))
     }
 
@@ -76,7 +78,7 @@ final class Dial: Driver, Sleeper {
         guard let address = addresses.first else { return shard.again(self) }
         let fd = ow_stream_socket(address.family)
         guard fd >= 0 else { return failedAttempt(errno) }
-        Listener.tune(fd, isTCP: address.isTCP)
+        if address.isTCP { tuneTCP(fd) }
         // Connect first, register second: epoll reports HUP on a socket that never began to connect.
         let result = address.withPointer { connect(fd, $0, $1) }
         let error = errno

@@ -92,7 +92,8 @@ extension Carrier {
     /// Everything the far application sent has been written: passes its end on.
     private func endOfReceiving() {
         finDelivered = true
-        app?.shutdownWrite()
+        // If the other direction has ended before, the socket is closed now, which says FIN too.
+        if !sourceEnded { app?.shutdownWrite() }
         directionEnded()
     }
 
