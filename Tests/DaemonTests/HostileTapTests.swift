@@ -21,19 +21,19 @@ struct HostileTapTests {
     private func through(
         _ policy: @escaping HostileTap.Policy
     ) async throws -> (bytes: [UInt8], end: ReceivedEnd, back: [UInt8], tap: HostileTap) {
-        let listener = try LoopbackSocket.listening()
-        let tap = try HostileTap(to: listener.port)
+        let listener = try ListeningSocket()
+        let tap = try HostileTap(to: listener.endpoint)
         tap.setPolicy(policy)
-        let port = tap.ports[0]
+        let endpoint = tap.endpoints[0]
         return try await onThread {
             defer { tap.stop() }
-            let near = try LoopbackSocket(connectingTo: port)
-            let far = try #require(listener.accept())
-            near.send(Self.sent.flatMap { $0 })
-            near.shutdownSending()
-            let got = far.receive()
-            far.shutdownSending()
-            return (got.bytes, got.end, near.receive().bytes, tap)
+            let near = try Socket.connect(to: endpoint)
+            let far = try #require(try listener.accept())
+            try near.send(Self.sent.flatMap { $0 })
+            try near.finish()
+            let got = far.received()
+            try? far.finish()
+            return (got.bytes, got.end, near.received().bytes, tap)
         }
     }
 
@@ -114,16 +114,16 @@ struct HostileTapTests {
 
     @Test("Cutting a lane resets both ends of its carriers")
     func cuts() async throws {
-        let listener = try LoopbackSocket.listening()
-        let tap = try HostileTap(to: listener.port)
+        let listener = try ListeningSocket()
+        let tap = try HostileTap(to: listener.endpoint)
         defer { tap.stop() }
         let ends = try await onThread {
-            let near = try LoopbackSocket(connectingTo: tap.ports[0])
-            let far = try #require(listener.accept())
-            near.send(Self.resume)
-            #expect(far.receive(atMost: Self.resume.count).bytes == Self.resume)
+            let near = try Socket.connect(to: tap.endpoints[0])
+            let far = try #require(try listener.accept())
+            try near.send(Self.resume)
+            #expect(try far.receive(exactly: Self.resume.count) == Self.resume)
             tap.breakCarriers(of: 0)
-            return [near.receive().end, far.receive().end]
+            return [near.received().end, far.received().end]
         }
         #expect(ends == [.reset, .reset])
     }
