@@ -60,13 +60,15 @@ let package = Package(
             ],
             swiftSettings: house),
 
+        // What the process-level tests need of the kernel; no part of the product.
+        .target(name: "CHarness", path: "Tests/CHarness"),
         .testTarget(name: "CodecTests", dependencies: ["Codec", "COpenSSL"], swiftSettings: house),
         .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: house),
         .testTarget(name: "PairingTests", dependencies: ["Pairing", "Codec", "Wire"], swiftSettings: house),
         .testTarget(name: "VaultTests", dependencies: ["Vault", "Pairing", "Codec"], swiftSettings: house),
         .testTarget(name: "SettingsTests", dependencies: ["Settings", "Pairing"], swiftSettings: house),
         .testTarget(name: "RelayTests", dependencies: ["Relay", "Wire", "Codec", "CLinux"], swiftSettings: house),
-        .testTarget(name: "DaemonTests", dependencies: ["oncewire", "CLinux"], swiftSettings: house),
+        .testTarget(name: "DaemonTests", dependencies: ["oncewire", "CLinux", "COpenSSL", "CHarness"], swiftSettings: house),
     ],
     swiftLanguageModes: [.v6]
 )

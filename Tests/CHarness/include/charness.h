@@ -1,0 +1,28 @@
+// What the test harness needs of Linux and Swift does not see. Only tests link it.
+#ifndef ONCEWIRE_CHARNESS_H
+#define ONCEWIRE_CHARNESS_H
+
+#include <sys/types.h>
+
+/// How to run a program. Pointers belong to the caller.
+struct ch_command {
+  const char *path;
+  char *const *arguments;
+  char *const *environment;
+  const char *directory;
+  const char *input;
+  const char *output;
+  const char *errors;
+  /// The user and group to become; -1 to stay who one is.
+  uid_t user;
+  gid_t group;
+};
+
+/// Runs a program in a new process, with no descriptor but the three given, no signal blocked or
+/// ignored, and SIGKILL when the calling *thread* ends. Its pid, or -1 with errno.
+pid_t ch_spawn(const struct ch_command *command);
+
+/// accept4(2) with SOCK_CLOEXEC.
+int ch_accept(int listener);
+
+#endif
