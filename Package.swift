@@ -68,7 +68,10 @@ let package = Package(
         .testTarget(name: "VaultTests", dependencies: ["Vault", "Pairing", "Codec"], swiftSettings: house),
         .testTarget(name: "SettingsTests", dependencies: ["Settings", "Pairing"], swiftSettings: house),
         .testTarget(name: "RelayTests", dependencies: ["Relay", "Wire", "Codec", "CLinux"], swiftSettings: house),
-        .testTarget(name: "DaemonTests", dependencies: ["oncewire", "CLinux", "COpenSSL", "CHarness"], swiftSettings: house),
+        .testTarget(
+            name: "DaemonTests",
+            dependencies: ["oncewire", "Pairing", "Codec", "Wire", "CLinux", "COpenSSL", "CHarness"],
+            swiftSettings: house),
     ],
     swiftLanguageModes: [.v6]
 )
