@@ -80,6 +80,9 @@ final class SmallService: Sendable {
     /// What arrived in connections that began with this exchange's id.
     func visits(of exchange: SmallExchange) -> [Received] { book.pages.withLock { $0.visits[exchange.id] ?? [] } }
 
+    /// Every connection that brought an exchange's id, and how it ended.
+    var visits: [Received] { book.pages.withLock { $0.visits.values.flatMap { $0 } } }
+
     /// How many different exchanges, or things that looked like one, arrived.
     var exchangesSeen: Int { book.pages.withLock(\.visits.count) }
 
