@@ -13,7 +13,7 @@ struct SweepCase: Sendable, CustomStringConvertible {
     }
 
     let direction: CarrierDirection
-    /// Which unit of the direction since OPEN: 0 is OPEN itself, or OPENED.
+    /// Which frame of the stream in that direction: 0 is OPEN itself, or the first of the answer.
     let unit: Int
     let name: String
     var consequence = Consequence.noOrderlyEnd
@@ -36,5 +36,21 @@ struct SweepCase: Sendable, CustomStringConvertible {
         }
     }
 
+    init(_ site: SweepSite, _ manipulation: Manipulation, consequence: Consequence? = nil) {
+        self.init(
+            site.direction, unit: site.unit, manipulation,
+            consequence: consequence ?? (site.isBehindFin ? .any : .noOrderlyEnd))
+    }
+
     var description: String { "\(direction), unit \(unit): \(name)" }
+}
+
+/// A frame of the small exchange, as everybody on the wire sees it.
+struct SweepSite: Sendable {
+    let direction: CarrierDirection
+    let unit: Int
+    let kind: CarrierUnit.Kind
+    let size: Int
+    /// Comes after FIN: when it does, the receiver has everything.
+    let isBehindFin: Bool
 }

@@ -4,20 +4,12 @@ import Testing
 
 @Suite("Frames under manipulation", .serialized, .timeLimit(.minutes(3)))
 struct HostileFrameTests {
-    /// The frames of a small exchange, as everybody on the wire sees them.
-    static let frames: [CarrierDirection: [CarrierUnit.Kind]] = [
-        .toServer: [CarrierUnit.open, CarrierUnit.data, CarrierUnit.fin],
-        .toClient: [CarrierUnit.opened, CarrierUnit.data, CarrierUnit.fin],
-    ]
-
-    /// Runs the cases made from the sizes of the units of an untouched exchange.
-    private func sweep(
-        lanes: Int = 12, _ cases: ([(direction: CarrierDirection, unit: Int, size: Int)]) -> [SweepCase]
-    ) async throws {
+    /// Runs the cases made for the frames of an untouched exchange.
+    private func sweep(lanes: Int = 12, _ cases: ([SweepSite]) -> [SweepCase]) async throws {
         try await withScene { scene in
             let rig = try await HostileRig.start(in: scene, lanes: lanes)
             try await rig.expectAlive()
-            let faults = try await Sweep(on: rig).run(cases(try await layout(of: rig)))
+            let faults = try await Sweep(on: rig).run(cases(try await sites(in: rig)))
             #expect(faults.isEmpty, "\(faults.count) faults:\n\(faults.prefix(40).joined(separator: "\n"))")
             #expect(rig.service.fragments.allSatisfy { $0.bytes.isEmpty && $0.end != .orderly })
             try await rig.expectAlive()
@@ -25,41 +17,58 @@ struct HostileFrameTests {
     }
 
     /// The frames of an exchange that nobody touches, from the recording.
-    private func layout(of rig: HostileRig) async throws -> [(direction: CarrierDirection, unit: Int, size: Int)] {
+    private func sites(in rig: HostileRig) async throws -> [SweepSite] {
         let seen = Inbox<(place: UnitPlace, unit: CarrierUnit)>()
         rig.tap.setPolicy { unit, place in
-            if place.stream > 0 && place.lane == 0 && !unit.isHeartbeat { seen.put((place, unit)) }
+            if place.indexInStream != nil && place.lane == 0 { seen.put((place, unit)) }
             return .pass(unit)
         }
         let endpoint = rig.lanes[0].endpoint
         let exchange = SmallExchange()
         let received = try await onThread { try exchange.perform(through: endpoint) }
         #expect(received.isWhole(exchange.answer))
-        try await eventually("all frames of the exchange have passed") { seen.count == 6 }
+        // The carrier's next stream shows that the first one is over.
+        let another = SmallExchange()
+        #expect(try await onThread { try another.perform(through: endpoint) }.isWhole(another.answer))
         let all = seen.takeAll()
+        let first = all.filter { $0.place.carrier == all[0].place.carrier && $0.place.stream == all[0].place.stream }
+        var sites: [SweepSite] = []
         for direction in CarrierDirection.allCases {
-            #expect(all.filter { $0.place.direction == direction }.map(\.unit.kind) == Self.frames[direction])
+            let frames = first.filter { $0.place.direction == direction }
+            let fin = try #require(frames.firstIndex { $0.unit.kind == CarrierUnit.fin })
+            for (number, frame) in frames.enumerated() {
+                sites.append(
+                    SweepSite(
+                        direction: direction, unit: frame.place.indexInStream!, kind: frame.unit.kind,
+                        size: frame.unit.bytes.count, isBehindFin: number > fin))
+            }
         }
-        return all.map { ($0.place.direction, $0.place.indexInStream, $0.unit.bytes.count) }
+        // One write is one DATA frame, and its end follows at once.
+        #expect(sites.filter { $0.direction == .toServer }.map(\.kind) == [.frame(1), .frame(2), .frame(3)])
+        #expect(
+            sites.filter { $0.direction == .toClient && !$0.isBehindFin }.map(\.kind).suffix(2) == [
+                .frame(2), .frame(3),
+            ])
+        return sites
     }
 
     @Test("A flipped bit at any offset of any frame: a prefix arrives, never an orderly end")
     func flips() async throws {
-        try await sweep { units in
-            units.flatMap { direction, unit, size in
+        try await sweep { sites in
+            sites.flatMap { site in
                 // Every bit of the type, so that each type is tried as each other; one bit elsewhere.
-                (0..<8).map { SweepCase(direction, unit: unit, .flip(offset: 0, mask: 1 << $0)) }
-                    + (1..<size).map { SweepCase(direction, unit: unit, .flip(offset: $0, mask: 1 << ($0 % 8))) }
+                (0..<8).map { SweepCase(site, .flip(offset: 0, mask: 1 << $0)) }
+                    + (1..<site.size).map { SweepCase(site, .flip(offset: $0, mask: 1 << ($0 % 8))) }
             }
         }
     }
 
     @Test("A carrier cut at any offset of any frame, by FIN or by RST: a prefix arrives, never an orderly end")
     func truncations() async throws {
-        try await sweep { units in
-            units.flatMap { direction, unit, size in
-                (0..<size).flatMap { count in
-                    [Verdict.Ending.fin, .reset].map { SweepCase(direction, unit: unit, .truncate(keeping: count, $0)) }
+        try await sweep { sites in
+            sites.flatMap { site in
+                (0..<site.size).flatMap { count in
+                    [Verdict.Ending.fin, .reset].map { SweepCase(site, .truncate(keeping: count, $0)) }
                 }
             }
         }
@@ -67,11 +76,11 @@ struct HostileFrameTests {
 
     @Test("Garbage put in at any offset of any frame: a prefix arrives, never an orderly end")
     func insertions() async throws {
-        try await sweep { units in
-            units.flatMap { direction, unit, size in
-                (0..<size).map { offset in
+        try await sweep { sites in
+            sites.flatMap { site in
+                (0..<site.size).map { offset in
                     let garbage = (0...offset % 20).map { _ in UInt8.random(in: 0...255) }
-                    return SweepCase(direction, unit: unit, .insert(garbage, offset: offset))
+                    return SweepCase(site, .insert(garbage, offset: offset))
                 }
             }
         }
@@ -79,23 +88,25 @@ struct HostileFrameTests {
 
     @Test("Frames dropped, doubled, swapped, delayed, reflected, replayed and spliced: never more than was sent")
     func rearrangements() async throws {
-        try await sweep { units in
-            units.flatMap { direction, unit, _ in
-                let isLast = unit == 2
-                return [
-                    SweepCase(direction, unit: unit, .drop),
-                    SweepCase(direction, unit: unit, .duplicate, consequence: isLast ? .any : .noOrderlyEnd),
-                    SweepCase(direction, unit: unit, .swapWithNext),
-                    SweepCase(direction, unit: unit, .delay(milliseconds: 100), consequence: .harmless),
-                    SweepCase(direction, unit: unit, .reflect(alsoForward: true), consequence: .any),
-                    SweepCase(direction, unit: unit, .reflect(alsoForward: false)),
-                ] + Self.replays(direction, unit)
+        try await sweep { sites in
+            sites.flatMap { site in
+                [
+                    SweepCase(site, .drop),
+                    // The second FIN comes when everything is delivered.
+                    SweepCase(site, .duplicate, consequence: site.kind == CarrierUnit.fin ? .any : nil),
+                    SweepCase(site, .swapWithNext),
+                    SweepCase(site, .delay(milliseconds: 100), consequence: .harmless),
+                    SweepCase(site, .reflect(alsoForward: true), consequence: .any),
+                    SweepCase(site, .reflect(alsoForward: false)),
+                ] + Self.replays(at: site)
             }
         }
     }
 
     /// Bytes that were genuine once, or are elsewhere.
-    private static func replays(_ direction: CarrierDirection, _ unit: Int) -> [SweepCase] {
+    private static func replays(at site: SweepSite) -> [SweepCase] {
+        let (direction, unit) = (site.direction, site.unit)
+        let consequence = site.isBehindFin ? SweepCase.Consequence.any : .noOrderlyEnd
         typealias Source = @Sendable (UnitPlace, CarrierUnit, HostileTap) -> [UInt8]
         // The recording holds the unit itself last.
         let previous: Source = { place, _, tap in
@@ -131,10 +142,12 @@ struct HostileFrameTests {
         ]
         return sources.flatMap { name, source in
             [
-                SweepCase(direction, unit: unit, name: "\(name) sent before it") { unit, place, tap in
+                SweepCase(direction, unit: unit, name: "\(name) sent before it", consequence: consequence) {
+                    unit, place, tap in
                     Verdict(forward: source(place, unit, tap) + unit.bytes)
                 },
-                SweepCase(direction, unit: unit, name: "\(name) in its place") { unit, place, tap in
+                SweepCase(direction, unit: unit, name: "\(name) in its place", consequence: consequence) {
+                    unit, place, tap in
                     Verdict(forward: source(place, unit, tap))
                 },
             ]

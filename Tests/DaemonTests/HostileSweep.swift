@@ -70,7 +70,7 @@ final class Sweep: Sendable {
     /// On the tap's thread.
     private func meet(_ unit: CarrierUnit, at place: UnitPlace) -> Verdict {
         let sweepCase: SweepCase? = ambushes.withLock { ambushes in
-            guard var ambush = ambushes[place.lane], !ambush.applied, place.stream > 0, !unit.isHeartbeat else {
+            guard var ambush = ambushes[place.lane], !ambush.applied, place.indexInStream != nil else {
                 return nil
             }
             if ambush.victim == nil && place.direction == .toServer && unit.kind == CarrierUnit.open {

@@ -120,14 +120,15 @@ private final class TapCarrier {
     private func pass(_ unit: CarrierUnit, _ direction: CarrierDirection) {
         if direction == .toServer && unit.kind == CarrierUnit.open {
             stream += 1
-            pipes[.toServer]!.streamStart = pipes[.toServer]!.units
-            pipes[.toClient]!.streamStart = pipes[.toClient]!.units
+            pipes[.toServer]!.streamFrames = 0
+            pipes[.toClient]!.streamFrames = 0
         }
         let pipe = pipes[direction]!
         let place = UnitPlace(
             lane: lane, carrier: number, direction: direction, index: pipe.units, stream: stream,
-            indexInStream: pipe.units - pipe.streamStart)
-        if !unit.isHeartbeat { pipes[direction]!.units += 1 }
+            indexInStream: unit.isOfStream && stream > 0 ? pipe.streamFrames : nil)
+        pipes[direction]!.units += 1
+        if unit.isOfStream { pipes[direction]!.streamFrames += 1 }
         let verdict = tap.verdict(on: unit, at: place)
         pipes[direction.opposite]!.enqueue(verdict.back, delay: 0, ending: nil)
         pipes[direction]!.enqueue(verdict)
@@ -161,7 +162,7 @@ private struct TapPipe {
 
     var splitter = CarrierSplitter()
     var units = 0
-    var streamStart = 0
+    var streamFrames = 0
     private(set) var sourceEnded = false
     private(set) var isFinished = false
     private var queue: [Piece] = []

@@ -25,7 +25,7 @@ struct CarrierUnit: Sendable, Hashable {
     static let open = Kind.frame(1)
     static let data = Kind.frame(2)
     static let fin = Kind.frame(3)
-    static let opened = Kind.frame(4)
+    static let closed = Kind.frame(4)
     static let ping = Kind.frame(7)
     static let pong = Kind.frame(8)
     static let confirm = Kind.frame(11)
@@ -34,7 +34,10 @@ struct CarrierUnit: Sendable, Hashable {
     let kind: Kind
     let bytes: [UInt8]
 
-    var isHeartbeat: Bool { kind == Self.ping || kind == Self.pong }
+    /// A frame that belongs to a stream: not a confirmation, heartbeat, REKEY or BYE, which come when they come.
+    var isOfStream: Bool {
+        if case .frame(let type) = kind { (1...6).contains(type) } else { false }
+    }
 }
 
 /// Collects bytes until a whole unit is there.

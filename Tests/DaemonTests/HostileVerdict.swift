@@ -77,10 +77,11 @@ struct UnitPlace: Sendable, Hashable {
     /// Carriers of the whole tap, counted from 0 in the order of accept.
     let carrier: Int
     let direction: CarrierDirection
-    /// Units of this direction on this carrier before this one, heartbeats not counted.
+    /// Units of this direction on this carrier before this one.
     let index: Int
     /// Streams opened on this carrier so far, this unit included: 0 before the first OPEN.
     let stream: Int
-    /// Units of this direction since the OPEN of the stream, heartbeats not counted: 0 for OPEN itself and for OPENED.
-    let indexInStream: Int
+    /// Frames of a stream in this direction since its OPEN: 0 for OPEN itself and for the first of the answer.
+    /// Nil for units that are of no stream.
+    let indexInStream: Int?
 }
