@@ -29,6 +29,8 @@ let package = Package(
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         .target(name: "CLinux"),
+        // Replaces free() for the whole process, so only the executable links it.
+        .target(name: "CWipingHeap"),
 
         .target(name: "Codec", dependencies: ["COpenSSL", "CLinux"], swiftSettings: house),
         .target(name: "Wire", swiftSettings: house),
@@ -37,7 +39,7 @@ let package = Package(
             dependencies: ["Codec", "Wire", .product(name: "Crypto", package: "swift-crypto")],
             swiftSettings: house),
         .target(name: "Vault", dependencies: ["Pairing", "Codec"], swiftSettings: house),
-        .target(name: "Settings", dependencies: ["CYAML", "Pairing"], swiftSettings: house),
+        .target(name: "Settings", dependencies: ["CYAML", "Pairing", "Wire"], swiftSettings: house),
         .target(
             name: "Relay",
             dependencies: [
@@ -48,15 +50,16 @@ let package = Package(
             swiftSettings: house),
         .target(
             name: "Admin",
-            dependencies: ["Relay", .product(name: "Logging", package: "swift-log")],
+            dependencies: ["Relay", "Settings", .product(name: "Logging", package: "swift-log")],
             swiftSettings: house),
         .executableTarget(
             name: "oncewire",
             dependencies: [
-                "Admin", "Relay", "Settings", "Vault", "Pairing", "Codec", "Wire", "CLinux",
+                "Admin", "Relay", "Settings", "Vault", "Pairing", "Codec", "Wire", "CLinux", "CWipingHeap",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
             swiftSettings: house),
 
@@ -66,8 +69,12 @@ let package = Package(
         .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: house),
         .testTarget(name: "PairingTests", dependencies: ["Pairing", "Codec", "Wire"], swiftSettings: house),
         .testTarget(name: "VaultTests", dependencies: ["Vault", "Pairing", "Codec"], swiftSettings: house),
-        .testTarget(name: "SettingsTests", dependencies: ["Settings", "Pairing"], swiftSettings: house),
+        .testTarget(name: "SettingsTests", dependencies: ["Settings", "Pairing", "Wire"], swiftSettings: house),
         .testTarget(name: "RelayTests", dependencies: ["Relay", "Wire", "Codec", "CLinux"], swiftSettings: house),
+        .testTarget(
+            name: "AdminTests",
+            dependencies: ["Admin", "Relay", "Settings", .product(name: "Logging", package: "swift-log")],
+            swiftSettings: house),
         .testTarget(
             name: "DaemonTests",
             dependencies: ["oncewire", "Pairing", "Codec", "Wire", "CLinux", "COpenSSL", "CHarness"],

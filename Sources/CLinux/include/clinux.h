@@ -4,12 +4,40 @@
 #define ONCEWIRE_CLINUX_H
 
 #include <stddef.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
 
 /// Overwrites `count` bytes in a way the optimiser keeps (explicit_bzero(3)).
 void ow_wipe(void *bytes, size_t count);
 
+/// Overwrites the part of the stack that libcrypto's hash and cipher used for frames; ow_burn_stack is
+/// the same for deeper calls.
+void ow_burn_stack_of_frames(void);
+
 /// Overwrites the part of the calling thread's stack below the caller, where finished calls into
 /// libraries may have left secrets in their dead frames.
 void ow_burn_stack(void);
+
+/// accept4(2) with SOCK_NONBLOCK | SOCK_CLOEXEC.
+int ow_accept(int listener, struct sockaddr_storage *from, socklen_t *length);
+
+/// socket(2) for a stream, with SOCK_NONBLOCK | SOCK_CLOEXEC.
+int ow_stream_socket(int family);
+
+/// What TCP_INFO says about a peer that does not answer: how many retransmissions and window probes
+/// are unanswered, and how long ago (milliseconds) the last acknowledgement came.
+struct ow_tcp_silence {
+  uint32_t unanswered;
+  uint32_t last_ack_ms;
+};
+
+/// Reads `ow_tcp_silence` of a TCP socket; 0, or -1 with errno.
+int ow_read_tcp_silence(int fd, struct ow_tcp_silence *silence);
+
+/// Makes this process's memory unreadable to other processes of its user and keeps it out of core files
+/// (PR_SET_DUMPABLE 0, prctl(2)).
+void ow_refuse_dumps(void);
 
 #endif

@@ -76,6 +76,14 @@ final class Child: Sendable {
         }
     }
 
+    /// Asks it to end with a signal, and ends it at once when it has not done so within `limit`. Blocks.
+    func end(with number: Int32, within limit: Duration = .seconds(5)) {
+        signal(number)
+        let deadline = ContinuousClock.now + limit
+        while end == nil, ContinuousClock.now < deadline { usleep(2000) }
+        kill()
+    }
+
     /// Waits until it has ended by itself.
     func waitForEnd(within limit: Duration = patience) async throws -> ProcessEnd {
         try await eventually("\(name) (pid \(pid)) ends", within: limit) { end }
@@ -144,7 +152,7 @@ private func spawnHere(
     var argv: [UnsafeMutablePointer<CChar>?] = ([path] + arguments).map { strdup($0) } + [nil]
     var envp: [UnsafeMutablePointer<CChar>?] = merged.map { strdup("\($0.key)=\($0.value)") } + [nil]
     let names = files.map { strdup($0) }
-    defer { (argv + envp + names).forEach { free($0) } }
+    defer { for copy in argv + envp + names { free(copy) } }
     let pid = argv.withUnsafeMutableBufferPointer { argv in
         envp.withUnsafeMutableBufferPointer { envp in
             var command = ch_command(

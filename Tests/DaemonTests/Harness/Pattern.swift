@@ -42,9 +42,10 @@ struct Pattern: ~Copyable {
         return pattern.bytes(count)
     }
 
-    /// The digest of the first `count` bytes of the stream of `seed`.
-    static func digest(seed: UInt64, count: Int) -> Digest {
+    /// The digest of `count` bytes of the stream of `seed`, after the first `skipped`.
+    static func digest(seed: UInt64, skipping skipped: Int = 0, count: Int) -> Digest {
         var pattern = Pattern(seed: seed)
+        _ = pattern.bytes(skipped)
         var hasher = Hasher256()
         withPiece { piece in
             var left = count

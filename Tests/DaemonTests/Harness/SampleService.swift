@@ -47,7 +47,7 @@ final class SampleService: Sendable {
     /// Refuses new connections and cuts the ones there are.
     func stop() {
         listener.close()
-        open.withLock { $0.values.forEach { $0.interrupt() } }
+        for connection in open.withLock({ Array($0.values) }) { connection.interrupt() }
     }
 }
 
@@ -132,6 +132,6 @@ final class HangingTarget: Sendable {
 
     func stop() {
         listener.close()
-        fillers.forEach { $0.close() }
+        for filler in fillers { filler.close() }
     }
 }

@@ -56,11 +56,27 @@ func onThread<Value: Sendable>(
     }
 }
 
-/// Starts a detached thread with a small stack: tests start thousands of them.
-func startThread(_ work: @escaping @Sendable () -> Void) {
-    let thread = Thread(block: work)
+/// Starts a thread with a small stack: tests start thousands of them.
+@discardableResult
+func startThread(_ work: @escaping @Sendable () -> Void) -> StartedThread {
+    let started = StartedThread()
+    let thread = Thread {
+        work()
+        started.finish()
+    }
     thread.stackSize = 256 * 1024
     thread.start()
+    return started
+}
+
+/// A thread that another thread may wait for.
+final class StartedThread: Sendable {
+    private let finished = DispatchSemaphore(value: 0)
+
+    fileprivate func finish() { finished.signal() }
+
+    /// Waits until its work is done; once, and never on the cooperative pool.
+    func join() { finished.wait() }
 }
 
 /// The first result wins, whether it comes before or after somebody waits for it.

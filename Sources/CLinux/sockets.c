@@ -1,0 +1,23 @@
+#define _GNU_SOURCE
+#include "clinux.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+int ow_accept(int listener, struct sockaddr_storage *from, socklen_t *length) {
+  return accept4(listener, (struct sockaddr *)from, length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
+int ow_stream_socket(int family) {
+  return socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+}
+
+int ow_read_tcp_silence(int fd, struct ow_tcp_silence *silence) {
+  struct tcp_info info;
+  socklen_t length = sizeof info;
+  if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) != 0) return -1;
+  silence->unanswered = (uint32_t)info.tcpi_retransmits + info.tcpi_probes;
+  silence->last_ack_ms = info.tcpi_last_ack_recv;
+  return 0;
+}

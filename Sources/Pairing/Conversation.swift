@@ -1,0 +1,76 @@
+// What both ends hold after a pairing: the root secret and the clockwork that moves and ends it.
+
+internal import Codec
+internal import Wire
+
+/// One conversation. It owns its root, and whoever drops it wipes it.
+package struct Conversation: ~Copyable, Sendable {
+    /// Its name in RESUME.
+    package let id: ConversationID
+    /// The client side's identity.
+    package let device: PublicKey
+    /// The server's identity.
+    package let server: PublicKey
+    /// When this end finished the pairing.
+    package let pairedAt: ContinuousClock.Instant
+    /// How long it may live.
+    package let lifetimes: Lifetimes
+    /// When it was last used; only ever moves forward.
+    package private(set) var lastUsed: ContinuousClock.Instant
+    /// How many steps the ratchet has taken.
+    package private(set) var epoch: UInt32 = 0
+    private var root: Secret
+
+    /// A conversation at epoch 0. `root` has 32 bytes.
+    init(
+        id: ConversationID, device: PublicKey, server: PublicKey, root: consuming Secret, lifetimes: Lifetimes,
+        at now: ContinuousClock.Instant
+    ) {
+        self.id = id
+        self.device = device
+        self.server = server
+        self.root = root
+        self.lifetimes = lifetimes
+        pairedAt = now
+        lastUsed = now
+    }
+
+    /// Whether its idle time or its lifetime is over. Nothing may be derived from it then.
+    package func isExpired(at now: ContinuousClock.Instant) -> Bool {
+        lastUsed.duration(to: now) >= lifetimes.idle || pairedAt.duration(to: now) >= lifetimes.lifetime
+    }
+
+    /// Notes that a carrier or a stream used it.
+    package mutating func touch(at now: ContinuousClock.Instant) {
+        lastUsed = max(lastUsed, now)
+    }
+
+    /// The epoch the time since the pairing asks for. The client resumes with this one.
+    package func dueEpoch(at now: ContinuousClock.Instant) -> UInt32 {
+        let elapsed = pairedAt.duration(to: now).components.seconds
+        return UInt32(clamping: max(0, elapsed) / lifetimes.epoch.components.seconds)
+    }
+
+    /// Moves on to `epoch` and wipes every root before it. Never moves back.
+    package mutating func ratchet(to epoch: UInt32) throws(PairingError) {
+        while self.epoch < epoch {
+            root = try deriving { () throws(CodecError) in try KeySchedule.ratchet(root) }
+            self.epoch += 1
+        }
+    }
+
+    /// What a server does by itself as time passes: moves on, but stays one epoch behind the time, because a RESUME of
+    /// the epoch before may still be under way.
+    package mutating func ratchetLeavingGrace(at now: ContinuousClock.Instant) throws(PairingError) {
+        let due = dueEpoch(at: now)
+        try ratchet(to: due == 0 ? 0 : due - 1)
+    }
+
+    /// A copy of the root of `epoch`, which must not be before ``epoch``.
+    func root(of epoch: UInt32) throws(PairingError) -> Secret {
+        precondition(epoch >= self.epoch)
+        var copy = root.copy()
+        for _ in self.epoch..<epoch { copy = try deriving { () throws(CodecError) in try KeySchedule.ratchet(copy) } }
+        return copy
+    }
+}

@@ -1,0 +1,36 @@
+// The static X25519 key pair of a device or a server.
+
+package import Codec
+
+/// A device's or server's long-term identity. The private half stays in locked memory and leaves it only for the
+/// moments it is used, or into a file nobody else can read.
+package final class Identity: Sendable {
+    /// The half that the other side is configured with.
+    package let publicKey: PublicKey
+
+    /// The X25519 private key, for key agreement within this module.
+    let privateKey: X25519.PrivateKey
+
+    /// Takes over a private key.
+    package init(privateKey: consuming X25519.PrivateKey) {
+        publicKey = PublicKey(bytes: privateKey.publicKey)
+        self.privateKey = privateKey
+    }
+
+    /// A new random identity.
+    package static func generate() -> Identity {
+        Identity(privateKey: X25519.PrivateKey())
+    }
+
+    /// Reads the identity file at `path`: a regular file of at most 4096 bytes that group and others have no right
+    /// to, with comment lines (`#`) and one line of `owkey-` and 56 characters. Symbolic links are followed.
+    package static func load(path: String) throws(IdentityFileError) -> Identity {
+        Identity(privateKey: X25519.PrivateKey(try IdentityFile.read(path: path)))
+    }
+
+    /// Writes the identity to a new file at `path`, mode 0600, and waits until it is on disk. Never overwrites
+    /// anything; on failure no file is left.
+    package func save(path: String) throws(IdentityFileError) {
+        try IdentityFile.write(privateKey, publicKey: publicKey, path: path)
+    }
+}

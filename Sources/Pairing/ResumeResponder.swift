@@ -1,0 +1,111 @@
+// The server's side of a resume, in two steps: first what is cheap and needs the conversation, then the key agreements,
+// which need it no longer and so can run without holding the vault's lock.
+
+package import Codec
+internal import Wire
+
+package enum ResumeResponder {
+    /// Whether RESUME comes from somebody who knows this server's public key. Costs two hashes. False for anything
+    /// that is not 104 bytes long.
+    package static func hasValidMac(_ resume: [UInt8], server: PublicKey) -> Bool {
+        Mac1.isValid(resume, count: ResumeMessage.size, server: server)
+    }
+
+    /// The conversation RESUME asks for, to look it up; nil if these are not 104 bytes of RESUME.
+    package static func conversationID(of resume: [UInt8]) -> ConversationID? {
+        (try? ResumeMessage(parsing: resume)).map { ConversationID(bytes: $0.conversationID) }
+    }
+
+    /// Checks that the sender of RESUME holds the root of an epoch that is due: hashes only. On success notes the use
+    /// of the conversation; on an error the conversation is as it was, except that its ratchet may have followed the
+    /// time.
+    package static func authenticate(
+        _ resume: [UInt8], conversation: inout Conversation, at now: ContinuousClock.Instant
+    ) throws(PairingError) -> AuthenticResume {
+        let message = try parsing { () throws(WireError) in try ResumeMessage(parsing: resume) }
+        guard message.conversationID == conversation.id.bytes else { throw .local(.wrongConversation) }
+        guard hasValidMac(resume, server: conversation.server) else { throw .peer(.wrongMac) }
+        guard !conversation.isExpired(at: now) else { throw .peer(.conversationExpired) }
+
+        // After this at most two steps lie between the stored root and any epoch that is accepted, so a stranger
+        // cannot make the server run the ratchet far.
+        try conversation.ratchetLeavingGrace(at: now)
+        let latest = conversation.dueEpoch(at: now).addingReportingOverflow(1)
+        guard conversation.epoch <= message.epoch, latest.overflow || message.epoch <= latest.partialValue else {
+            throw .peer(.epochOutOfRange(message.epoch))
+        }
+        let root = try conversation.root(of: message.epoch)
+        let key = try deriving { () throws(CodecError) in try KeySchedule.resumeKey(root: root) }
+        guard constantTimeEqual(KeySchedule.commit(key: key, message.coveredByCommit), message.commit) else {
+            throw .peer(.notAuthentic)
+        }
+        conversation.touch(at: now)
+        return AuthenticResume(
+            message: message, root: root, device: conversation.device, server: conversation.server)
+    }
+
+    /// Both steps at once.
+    package static func respond(
+        to resume: [UInt8], conversation: inout Conversation, identity: Identity, at now: ContinuousClock.Instant
+    ) throws(PairingError) -> ResumeResponse {
+        let authentic = try authenticate(resume, conversation: &conversation, at: now)
+        return try authentic.accept(identity: identity)
+    }
+}
+
+/// A RESUME whose sender holds the root. Whether it also holds the device's private key shows only with the first frame
+/// it sends on the carrier: a recorded RESUME comes this far, but no further.
+package struct AuthenticResume: ~Copyable, Sendable {
+    private let message: ResumeMessage
+    private let root: Secret
+    /// Whose conversation it is.
+    package let device: PublicKey
+    private let server: PublicKey
+
+    init(message: ResumeMessage, root: consuming Secret, device: PublicKey, server: PublicKey) {
+        self.message = message
+        self.root = root
+        self.device = device
+        self.server = server
+    }
+
+    /// Makes ACCEPT and the carrier's keys: three key agreements.
+    package consuming func accept(identity: Identity) throws(PairingError) -> ResumeResponse {
+        try accept(identity: identity, salt: RandomBytes.bytes(16), ephemeral: X25519.PrivateKey())
+    }
+
+    /// The same with chosen values, for known answers.
+    consuming func accept(
+        identity: Identity, salt: [UInt8], ephemeral: consuming X25519.PrivateKey
+    ) throws(PairingError) -> ResumeResponse {
+        guard identity.publicKey == server else { throw .local(.wrongConversation) }
+        let covered = AcceptMessage.coveredByCommit(salt: salt, ephemeral: ephemeral.publicKey)
+        let transcript = KeySchedule.transcript(resume: message.bytes, accept: covered)
+        let secrets = try deriving { () throws(CodecError) in
+            try KeySchedule.resumed(
+                root: root, ee: ephemeral.agree(with: message.ephemeral),
+                es: identity.privateKey.agree(with: message.ephemeral), se: ephemeral.agree(with: device.bytes),
+                transcript: transcript)
+        }
+        let reply = AcceptMessage(
+            coveredByCommit: covered, commit: KeySchedule.commit(key: secrets.acceptKey, transcript))
+        let context = CarrierContext(
+            phase: .resumed, transcript: transcript, prefix: KeySchedule.prefix(transcript: transcript),
+            device: device, server: server, epoch: message.epoch)
+        return ResumeResponse(reply: reply.bytes, keys: context.keys(secrets.entropy, for: .server))
+    }
+}
+
+/// The server's answer to RESUME and the keys of the new carrier.
+package struct ResumeResponse: ~Copyable, Sendable {
+    /// ACCEPT, 68 bytes.
+    package let reply: [UInt8]
+    package var keys: CarrierKeys
+
+    /// Gives both parts to `body`, which may keep them.
+    package consuming func take<R: ~Copyable, E: Error>(
+        _ body: ([UInt8], consuming CarrierKeys) throws(E) -> R
+    ) throws(E) -> R {
+        try body(reply, keys)
+    }
+}

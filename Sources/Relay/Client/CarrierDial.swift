@@ -1,0 +1,112 @@
+// Opens one further carrier ahead of need: connect, RESUME, ACCEPT. One round trip after the connection
+// stands; nothing waits for it but application connections that found the pool empty.
+internal import Codec
+internal import Pairing
+internal import Settings
+internal import Wire
+
+/// How opening a carrier ended.
+enum CarrierDialResult {
+    /// It is open, and confirmed with its next frame.
+    case opened(Carrier)
+    /// The server does not know the conversation of this generation.
+    case rejected(generation: UInt64)
+    /// The server is away, or says something that is not of this protocol.
+    case failed(String)
+}
+
+/// One carrier on its way. `completion` is called exactly once unless it is cancelled.
+final class CarrierDial: Driver, Sleeper {
+    private unowned let role: ClientRole
+    private let completion: (CarrierDialResult) -> Void
+    private var dial: Dial?
+    private var endpoint: Endpoint?
+    private var deadline: Timer?
+    private var resumption: ClientShared.Resumption?
+    private var generation: UInt64 = 0
+    private var reader = HandshakeReader(wanted: [.accept, .reject])
+    private var isOver = false
+
+    /// The whole handshake, connecting included, must be done in this time.
+    private static let limit: Nanoseconds = 5_000_000_000
+
+    init(_ role: ClientRole, completion: @escaping (CarrierDialResult) -> Void) {
+        self.role = role
+        self.completion = completion
+    }
+
+    func start() {
+        deadline = role.shard.arm(self, after: Self.limit)
+        role.shared.resolver.resolve(role.shared.settings.server, for: role.shard) { [weak self] addresses in
+            guard let self, !isOver else { return }
+            guard let addresses else { return finish(.failed("the server's name has no address")) }
+            let dial = Dial(addresses, on: role.shard) { [weak self] in self?.dialled($0) }
+            self.dial = dial
+            dial.start(limit: Self.limit)
+        }
+    }
+
+    /// Ends it without calling the completion.
+    func cancel() {
+        isOver = true
+        deadline?.cancel()
+        dial?.cancel()
+        endpoint?.close()
+    }
+
+    func wake(_ timer: Timer, now: Nanoseconds) { finish(.failed("the server does not answer")) }
+
+    private func dialled(_ result: DialResult) {
+        dial = nil
+        switch result {
+        case .connected(let endpoint): resume(endpoint)
+        case .failed(let error): finish(.failed(errorText(error)))
+        case .timedOut: finish(.failed("connecting timed out"))
+        }
+    }
+
+    private func resume(_ endpoint: Endpoint) {
+        self.endpoint = endpoint
+        endpoint.driver = self
+        guard let resumption = role.shared.resume(at: .now) else { return finish(.failed("no conversation")) }
+        generation = resumption.generation
+        let message = resumption.initiator.message
+        self.resumption = consume resumption
+        guard endpoint.sendWhole(message) else { return finish(.failed("the server closed the connection")) }
+        advance()
+    }
+
+    func advance() {
+        guard !isOver, let endpoint else { return }
+        switch reader.read(from: endpoint) {
+        case .more: return
+        case .useless(let why): finish(.failed(why))
+        case .message(.accept, let message): accepted(message, endpoint)
+        case .message: finish(.rejected(generation: generation))
+        }
+    }
+
+    private func accepted(_ message: [UInt8], _ endpoint: Endpoint) {
+        guard let resumption = resumption.take() else { return }
+        let peer = resumption.peer
+        let keys: CarrierKeys
+        do throws(PairingError) {
+            keys = try resumption.initiator.receive(accept: message)
+        } catch {
+            return finish(.failed("\(error)"))
+        }
+        self.endpoint = nil
+        let carrier = Carrier(
+            side: .client, link: endpoint, keys: keys, phase: .idle, peer: peer, timings: role.timings,
+            shard: role.shard, owner: role)
+        carrier.due.insert(.confirm)
+        finish(.opened(carrier))
+    }
+
+    private func finish(_ result: CarrierDialResult) {
+        guard !isOver else { return }
+        cancel()
+        resumption = nil
+        completion(result)
+    }
+}

@@ -1,0 +1,331 @@
+// One shard's share of the client: accepts application connections, gives each a carrier that is ready,
+// and keeps enough of those ready.
+internal import Pairing
+internal import Settings
+internal import Synchronization
+internal import Wire
+
+/// The client on one shard. Not thread-safe.
+final class ClientRole: Role, CarrierOwner, Sleeper {
+    unowned let shard: Shard
+    let shared: ClientShared
+    let timings: CarrierTimings
+    private let siblings: [Mailbox]
+    private let sockets: [(service: ServiceID, socket: ListeningSocket)]
+    private let connectionLimit: Int
+    private var listeners: [Listener] = []
+
+    private var carriers: [ObjectIdentifier: Carrier] = [:]
+    private var pool: CarrierPool
+    private var waiting = WaitingRoom()
+    private var dials: [ObjectIdentifier: CarrierDial] = [:]
+    private var backoff = Backoff()
+    private var dialledAt: Nanoseconds = 0
+    /// Only on the first shard.
+    private var pairer: Pairer?
+
+    private var dialRetry: Timer?
+    private var patience: Timer?
+    private var upkeep: Timer?
+    private var isDraining = false
+    private var hasLeft = false
+
+    /// Carriers on their way at once.
+    private static let dialLimit = 64
+    /// Failed dials are repeated no sooner than this, however many application connections ask.
+    private static let pace: Nanoseconds = 100_000_000
+
+    /// `siblings` are the mailboxes of all shards of this client, this one's included.
+    init(
+        _ shared: ClientShared, sockets: [(service: ServiceID, socket: ListeningSocket)], shard: Shard,
+        siblings: [Mailbox]
+    ) {
+        self.shared = shared
+        self.sockets = sockets
+        self.shard = shard
+        self.siblings = siblings
+        let settings = shared.settings
+        timings = CarrierTimings(settings.common)
+        let share = { (whole: Int) in (whole + siblings.count - 1) / siblings.count }
+        pool = CarrierPool(floor: share(settings.pool.floor), cap: share(settings.pool.cap))
+        connectionLimit = share(settings.common.maxConnections)
+    }
+
+    // MARK: Role
+
+    func begin() {
+        for (service, socket) in sockets {
+            let listener = Listener(
+                socket, on: shard,
+                mayAccept: { [unowned self] in carriers.count - pool.count + waiting.count < connectionLimit },
+                accepted: { [unowned self] in accepted($0, $1, service) })
+            listeners.append(listener)
+            listener.open()
+        }
+        armUpkeep()
+        if shard.index == 0 {
+            let pairer = Pairer(self)
+            self.pairer = pairer
+            pairer.request(urgently: false)
+        }
+    }
+
+    func drain() {
+        isDraining = true
+        for listener in listeners { listener.close() }
+        listeners = []
+        shard.emit(.draining(streams: carriers.count - pool.count + waiting.count))
+        leaveIfDone()
+    }
+
+    func cut() {
+        let cut = carriers.count - pool.count + waiting.count
+        if cut > 0 { shard.emit(.cut(streams: cut)) }
+        while let application = waiting.next() { turnAway(application, "drain time-out") }
+        for carrier in Array(carriers.values) where carrier.phase != .idle {
+            carrier.abort(.draining, "drain time-out")
+        }
+        leaveIfDone()
+    }
+
+    var idleCarriers: Int { pool.count }
+
+    var isFinished: Bool { hasLeft && carriers.isEmpty }
+
+    /// Ends this shard's share once no application connection is left. The last shard logs off.
+    private func leaveIfDone() {
+        guard isDraining, !hasLeft, waiting.isEmpty, carriers.count == pool.count else { return }
+        hasLeft = true
+        pairer?.stop()
+        for dial in dials.values { dial.cancel() }
+        dials = [:]
+        var mayLogOff = shared.isLastToLeave()
+        for carrier in pool.takeAll() {
+            mayLogOff ? carrier.sayBye() : carrier.end(.orderly)
+            mayLogOff = false
+        }
+        if mayLogOff { shared.forget() }
+    }
+
+    // MARK: Application connections
+
+    private func accepted(_ fd: Int32, _ from: SocketAddress, _ service: ServiceID) {
+        guard let endpoint = shard.poller.add(fd: fd) else { return }
+        serve(Application(endpoint: endpoint, service: service, source: from.source))
+    }
+
+    private func serve(_ application: Application) {
+        while let carrier = pool.take() {
+            guard carrier.phase == .idle else { continue }
+            return open(application, on: carrier)
+        }
+        wait(application)
+    }
+
+    private func open(_ application: Application, on carrier: Carrier) {
+        shared.touch(at: .now)
+        carrier.open(
+            OpenMessage(
+                streamNumber: shared.nextStreamNumber(), source: application.source, service: application.service),
+            for: application.endpoint)
+        if pool.count < pool.floor { refill() }
+    }
+
+    private func wait(_ application: Application) {
+        let settings = shared.settings.waiting
+        guard shared.waiting.wrappingAdd(1, ordering: .relaxed).oldValue < settings.most else {
+            shared.waiting.wrappingSubtract(1, ordering: .relaxed)
+            return turnAway(application, "too many are waiting for the server")
+        }
+        waiting.enter(application, until: shard.now &+ settings.atMost.nanoseconds)
+        armPatience()
+        hurry()
+    }
+
+    private func turnAway(_ application: Application, _ why: String) {
+        shared.waiting.wrappingSubtract(1, ordering: .relaxed)
+        application.endpoint.reset()
+        shard.counters.brokenStreams &+= 1
+        shard.emit(.applicationTurnedAway(application.service, why))
+    }
+
+    private func nextWaiting() -> Application? {
+        guard let application = waiting.next() else { return nil }
+        shared.waiting.wrappingSubtract(1, ordering: .relaxed)
+        return application
+    }
+
+    private func armPatience() {
+        guard patience == nil, let deadline = waiting.nextDeadline else { return }
+        patience = shard.arm(self, after: deadline &- min(deadline, shard.now))
+    }
+
+    // MARK: Carriers ahead of need
+
+    /// Takes in a carrier that is new or whose stream is over.
+    private func give(_ carrier: Carrier) {
+        if let application = nextWaiting() { return open(application, on: carrier) }
+        guard !isDraining || pool.count == 0, pool.put(carrier) else { return carrier.end(.orderly) }
+        leaveIfDone()
+    }
+
+    /// An application connection waits: does not sit out a long pause after earlier failures.
+    private func hurry() {
+        guard shared.hasConversation(at: .now) else { return requestPairing(urgently: true) }
+        if let dialRetry {
+            dialRetry.cancel()
+            self.dialRetry = nil
+            let earliest = dialledAt &+ Self.pace
+            if shard.now < earliest {
+                self.dialRetry = shard.arm(self, after: earliest &- shard.now)
+                return
+            }
+        }
+        refill()
+    }
+
+    /// Opens as many carriers as are missing.
+    private func refill() {
+        guard !hasLeft, dialRetry == nil else { return }
+        let ahead = isDraining ? 0 : max(0, pool.floor - pool.count)
+        let missing = min(waiting.count + ahead, Self.dialLimit) - dials.count
+        guard missing > 0 else { return }
+        guard shared.hasConversation(at: .now) else {
+            if !waiting.isEmpty { requestPairing(urgently: true) }
+            return
+        }
+        dialledAt = shard.now
+        for _ in 0..<missing {
+            var id: ObjectIdentifier?
+            let dial = CarrierDial(self) { [unowned self] in
+                if let id { dials[id] = nil }
+                dialled($0)
+            }
+            id = ObjectIdentifier(dial)
+            dials[ObjectIdentifier(dial)] = dial
+            dial.start()
+        }
+    }
+
+    private func dialled(_ result: CarrierDialResult) {
+        switch result {
+        case .opened(let carrier):
+            backoff.reset()
+            shard.counters.resumes &+= 1
+            adopt(carrier)
+            give(carrier)
+            if carrier.phase != .closed { carrier.advance() }
+            refill()
+        case .rejected(let generation):
+            guard generation == shared.generation else { return refill() }
+            shard.emit(.pairingAgain)
+            shared.forget()
+            requestPairing(urgently: !waiting.isEmpty)
+        case .failed(let why):
+            shard.emit(.carrierLost("cannot open a carrier: \(why)"))
+            dialFailed()
+        }
+    }
+
+    private func dialFailed() {
+        guard dialRetry == nil, !hasLeft else { return }
+        dialRetry = shard.arm(self, after: backoff.next(inDemand: !waiting.isEmpty))
+    }
+
+    private func requestPairing(urgently: Bool) {
+        if let pairer { return pairer.request(urgently: urgently) }
+        siblings[0].post { ($0.role as? ClientRole)?.pairer?.request(urgently: urgently) }
+    }
+
+    /// Runs `body` on every shard of this client.
+    func tellAll(_ body: @escaping @Sendable (ClientRole) -> Void) {
+        for mailbox in siblings {
+            mailbox.post { shard in
+                if let role = shard.role as? ClientRole { body(role) }
+            }
+        }
+    }
+
+    /// A new conversation stands.
+    func established(_ generation: UInt64) {
+        dialRetry?.cancel()
+        dialRetry = nil
+        backoff.reset()
+        upkeep?.cancel()
+        armUpkeep()
+        refill()
+    }
+
+    /// Counts `carrier` among this shard's.
+    func adopt(_ carrier: Carrier) { carriers[ObjectIdentifier(carrier)] = carrier }
+
+    // MARK: CarrierOwner
+
+    func carrierConfirmed(_ carrier: Carrier) {
+        pairer?.confirmed(carrier)
+        give(carrier)
+    }
+
+    func carrierIsIdle(_ carrier: Carrier) {
+        shared.touch(at: .now)
+        give(carrier)
+    }
+
+    func carrier(_ carrier: Carrier, opens message: OpenMessage) { carrier.violated("OPEN by a server") }
+    func carrierSaidBye(_ carrier: Carrier) { carrier.violated("BYE by a server") }
+    func carrierMayGoOn(_ carrier: Carrier) -> Bool { true }
+
+    func carrierClosed(_ carrier: Carrier, _ end: CarrierEnd) {
+        guard carriers.removeValue(forKey: ObjectIdentifier(carrier)) != nil else { return }
+        pool.remove(carrier)
+        pairer?.carrierClosed(carrier)
+        switch end {
+        case .orderly: break
+        case .streamBroken(let why): shard.emit(.streamBroken(carrier.service, why))
+        case .lost(let why): shard.emit(.carrierLost(why))
+        }
+        guard !isDraining else { return leaveIfDone() }
+        // A server that takes carriers only to drop them is not asked again at once.
+        if carrier.service == nil, shard.now &- carrier.since < 1_000_000_000 { dialFailed() } else { refill() }
+    }
+
+    // MARK: Time
+
+    private func armUpkeep() {
+        let shortest = shared.shortestLifetime?.nanoseconds ?? .max
+        upkeep = shard.arm(self, after: min(max(shortest / 8, 50_000_000), 10_000_000_000))
+    }
+
+    func wake(_ timer: Timer, now: Nanoseconds) {
+        if timer === dialRetry {
+            dialRetry = nil
+            refill()
+        } else if timer === patience {
+            patience = nil
+            while let application = waiting.nextOverdue(now: now) {
+                turnAway(application, "the server did not answer in time")
+            }
+            armPatience()
+            leaveIfDone()
+        } else if timer === upkeep {
+            for carrier in pool.trim() { carrier.end(.orderly) }
+            lookAfterConversation()
+            armUpkeep()
+        }
+    }
+
+    private func lookAfterConversation() {
+        let now = ContinuousClock.now
+        if carriers.count > pool.count { shared.touch(at: now) }
+        guard shard.index == 0 else { return }
+        switch shared.sweep(at: now) {
+        case .unchanged: break
+        case .due: requestPairing(urgently: false)
+        case .ended(let why):
+            shard.emit(.conversationEnded(why))
+            tellAll { role in
+                for carrier in role.pool.takeAll() { carrier.end(.orderly) }
+            }
+        }
+    }
+}

@@ -1,0 +1,125 @@
+// What the shards of a client have in common: the conversation that all carriers are resumed from, and
+// who is pairing at the moment. Touched when carriers are opened, never while bytes move.
+internal import Pairing
+internal import Settings
+internal import Synchronization
+internal import Wire
+
+/// Shared by the shards of one client.
+final class ClientShared: Sendable {
+    let settings: ClientSettings
+    let pairingWorkers = Workers(threads: 1, capacity: 16)
+    let resolver = Resolver(Workers(threads: 1, capacity: 64))
+    /// Application connections that wait for a carrier, on all shards.
+    let waiting = Atomic(0)
+    /// Streams are numbered within a conversation; the number is never reused.
+    private let streams = Atomic<UInt64>(0)
+    /// Shards that have not finished draining; the last one logs off.
+    private let shardsLeft: Atomic<Int>
+
+    private struct State: ~Copyable {
+        var conversation: Conversation?
+        var generation: UInt64 = 0
+
+        mutating func ratchet(at now: ContinuousClock.Instant) {
+            guard let due = conversation?.dueEpoch(at: now) else { return }
+            // A ratchet that fails (libcrypto out of memory) is tried again at the next RESUME.
+            try? conversation?.ratchet(to: due)
+        }
+
+        mutating func resumption(_ identity: Identity, _ now: ContinuousClock.Instant) -> Resumption? {
+            guard let id = conversation?.id, let device = conversation?.device,
+                let initiator = try? ResumeInitiator(conversation: &conversation!, identity: identity, at: now)
+            else { return nil }
+            return Resumption(initiator: initiator, generation: generation, peer: Peer(id, device))
+        }
+    }
+    private let state = Mutex(State())
+
+    init(_ settings: ClientSettings, shards: Int) {
+        self.settings = settings
+        shardsLeft = Atomic(shards)
+    }
+
+    func nextStreamNumber() -> UInt64 { streams.wrappingAdd(1, ordering: .relaxed).oldValue }
+
+    /// True for the last shard that asks.
+    func isLastToLeave() -> Bool { shardsLeft.wrappingSubtract(1, ordering: .acquiringAndReleasing).newValue == 0 }
+
+    /// Counts the conversations this client has had; a REJECT of an earlier one means nothing.
+    var generation: UInt64 { state.withLock { $0.generation } }
+
+    /// Whether carriers can be resumed now.
+    func hasConversation(at now: ContinuousClock.Instant) -> Bool {
+        state.withLock { state in
+            guard let isExpired = state.conversation?.isExpired(at: now) else { return false }
+            return !isExpired
+        }
+    }
+
+    /// The pairing stands: the new conversation takes the old one's place. Returns its generation.
+    func establish(_ conversation: consuming Conversation) -> UInt64 {
+        let box = Handoff(conversation)
+        return state.withLock { state in
+            state.conversation = box.take()
+            state.generation += 1
+            return state.generation
+        }
+    }
+
+    /// A RESUME of the present conversation, and which generation that is of.
+    struct Resumption: ~Copyable {
+        let initiator: ResumeInitiator
+        let generation: UInt64
+        let peer: Peer
+    }
+
+    /// A RESUME for the present conversation; nil without a live one.
+    func resume(at now: ContinuousClock.Instant) -> Resumption? {
+        state.withLock { state in
+            guard let isExpired = state.conversation?.isExpired(at: now), !isExpired else { return nil }
+            return state.resumption(settings.identity, now)
+        }
+    }
+
+    /// Notes that the conversation was used.
+    func touch(at now: ContinuousClock.Instant) {
+        state.withLock { $0.conversation?.touch(at: now) }
+    }
+
+    /// What the client's sweep found.
+    enum Health {
+        /// No conversation, or one that goes on.
+        case unchanged
+        /// The conversation is over and wiped.
+        case ended(String)
+        /// The conversation lives, but its lifetime is nearly over: time to pair again beside it.
+        case due
+    }
+
+    /// Wipes the conversation if it has expired, moves its ratchet on otherwise.
+    func sweep(at now: ContinuousClock.Instant) -> Health {
+        state.withLock { state in
+            guard let isExpired = state.conversation?.isExpired(at: now) else { return .unchanged }
+            guard !isExpired else {
+                state.conversation = nil
+                return .ended("it expired")
+            }
+            state.ratchet(at: now)
+            let age = now - (state.conversation?.pairedAt ?? now)
+            let lifetime = state.conversation?.lifetimes.lifetime ?? .seconds(0)
+            return age > lifetime * 9 / 10 ? .due : .unchanged
+        }
+    }
+
+    /// The shortest of the conversation's time-outs, as the server gave them.
+    var shortestLifetime: Duration? {
+        state.withLock { state in
+            guard let lifetimes = state.conversation?.lifetimes else { return nil }
+            return min(lifetimes.epoch, lifetimes.idle, lifetimes.lifetime)
+        }
+    }
+
+    /// Forgets the conversation.
+    func forget() { state.withLock { $0.conversation = nil } }
+}

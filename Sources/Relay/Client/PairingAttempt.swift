@@ -1,0 +1,168 @@
+// One attempt to pair: PAIR made on a worker, connect, PAIR, PAIRED, its public-key work on a worker
+// again, CONFIRM, CONFIRMED. The connection becomes the first carrier of the new conversation.
+internal import Codec
+internal import Pairing
+internal import Settings
+internal import Wire
+
+/// How an attempt ended.
+enum PairingResult {
+    /// The pairing stands on the client's side; the carrier has CONFIRM due and waits for CONFIRMED.
+    case answered(Carrier, Handoff<Conversation>)
+    case failed(String)
+}
+
+/// One attempt. `completion` is called exactly once unless it is cancelled.
+final class PairingAttempt: Driver, Sleeper {
+    private unowned let role: ClientRole
+    private let completion: (PairingResult) -> Void
+    private var dial: Dial?
+    private var endpoint: Endpoint?
+    private var deadline: Timer?
+    private var initiator: Handoff<PairInitiator>?
+    private var message: [UInt8]?
+    private var reader = HandshakeReader(wanted: [.paired])
+    private var isAnswered = false
+    private var isOver = false
+
+    private static let limit: Nanoseconds = 5_000_000_000
+
+    init(_ role: ClientRole, completion: @escaping (PairingResult) -> Void) {
+        self.role = role
+        self.completion = completion
+    }
+
+    /// Starts making PAIR and connecting, side by side.
+    func start() {
+        deadline = role.shard.arm(self, after: Self.limit)
+        let settings = role.shared.settings
+        onWorker({
+            do throws(PairingError) {
+                let initiator = try PairInitiator(identity: settings.identity, server: settings.serverKey)
+                let message = initiator.message
+                return .success(Prepared(message: message, initiator: Handoff(initiator)))
+            } catch {
+                return .failure(error)
+            }
+        }) { (attempt, prepared: Prepared) in
+            attempt.initiator = prepared.initiator
+            attempt.message = prepared.message
+            attempt.sendPair()
+        }
+        role.shared.resolver.resolve(settings.server, for: role.shard) { [weak self] addresses in
+            guard let self, !isOver else { return }
+            guard let addresses else { return finish(.failed("the server's name has no address")) }
+            let dial = Dial(addresses, on: role.shard) { [weak self] in self?.dialled($0) }
+            self.dial = dial
+            dial.start(limit: Self.limit)
+        }
+    }
+
+    /// Ends it without calling the completion.
+    func cancel() {
+        isOver = true
+        deadline?.cancel()
+        dial?.cancel()
+        endpoint?.close()
+        initiator = nil
+    }
+
+    func wake(_ timer: Timer, now: Nanoseconds) { finish(.failed("the server does not answer")) }
+
+    private func dialled(_ result: DialResult) {
+        dial = nil
+        switch result {
+        case .connected(let endpoint):
+            self.endpoint = endpoint
+            endpoint.driver = self
+            sendPair()
+        case .failed(let error): finish(.failed(errorText(error)))
+        case .timedOut: finish(.failed("connecting timed out"))
+        }
+    }
+
+    private func sendPair() {
+        guard let endpoint, let message else { return }
+        self.message = nil
+        guard endpoint.sendWhole(message) else { return finish(.failed("the server closed the connection")) }
+        advance()
+    }
+
+    func advance() {
+        guard !isOver, !isAnswered, initiator != nil, message == nil, let endpoint else { return }
+        switch reader.read(from: endpoint) {
+        case .more: return
+        case .useless(let why):
+            finish(.failed("\(why) (does the server know this device's key, and is the server's key right?)"))
+        case .message(_, let reply): answered(reply)
+        }
+    }
+
+    private func answered(_ reply: [UInt8]) {
+        guard let initiator else { return }
+        isAnswered = true
+        onWorker({
+            guard let initiator = initiator.take() else { return .failure(.local(.wrongConversation)) }
+            do throws(PairingError) {
+                return .success(Handoff(try initiator.receive(reply, at: .now)))
+            } catch {
+                return .failure(error)
+            }
+        }) { (attempt, paired: Handoff<Paired>) in attempt.finish(with: paired) }
+    }
+
+    private func finish(with box: Handoff<Paired>) {
+        guard let endpoint, let paired = box.take() else { return finish(.failed("the connection broke")) }
+        self.endpoint = nil
+        let peer = Peer(paired.conversation.id, paired.conversation.device)
+        paired.take { conversation, keys in
+            let carrier = Carrier(
+                side: .client, link: endpoint, keys: keys, phase: .confirming, peer: peer, timings: role.timings,
+                shard: role.shard, owner: role)
+            carrier.due.insert(.confirm)
+            finish(.answered(carrier, Handoff(conversation)))
+        }
+    }
+
+    private func finish(_ result: PairingResult) {
+        guard !isOver else { return }
+        cancel()
+        completion(result)
+    }
+
+    // MARK: Work off the loop
+
+    private struct Prepared: Sendable {
+        let message: [UInt8]
+        let initiator: Handoff<PairInitiator>
+    }
+
+    /// Goes to the worker and comes back to its own shard, where alone it is opened.
+    private final class Return<Value: Sendable>: @unchecked Sendable {
+        weak var attempt: PairingAttempt?
+        let completion: (PairingAttempt, Value) -> Void
+        init(_ attempt: PairingAttempt, _ completion: @escaping (PairingAttempt, Value) -> Void) {
+            self.attempt = attempt
+            self.completion = completion
+        }
+    }
+
+    private func onWorker<Value: Sendable>(
+        _ work: @escaping @Sendable () -> Result<Value, PairingError>,
+        then completion: @escaping (PairingAttempt, Value) -> Void
+    ) {
+        let back = Return(self, completion)
+        let mailbox = role.shard.mailbox
+        let isQueued = role.shared.pairingWorkers.run {
+            let result = work()
+            mailbox.post { _ in
+                guard let attempt = back.attempt, !attempt.isOver else { return }
+                switch result {
+                case .success(let value): back.completion(attempt, value)
+                case .failure(let error): attempt.finish(.failed("\(error)"))
+                }
+            }
+        }
+        if !isQueued { finish(.failed("too much to do")) }
+    }
+}

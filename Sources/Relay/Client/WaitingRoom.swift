@@ -1,0 +1,38 @@
+// Application connections that were accepted while no carrier was ready. They are held, not failed: at
+// most so many, and none longer than its deadline.
+internal import DequeModule
+internal import Wire
+
+/// An application connection on its way to a carrier.
+struct Application {
+    let endpoint: Endpoint
+    let service: ServiceID
+    let source: SourceAddress
+}
+
+/// The waiting applications of one shard, first come, first served.
+struct WaitingRoom {
+    private struct Seat {
+        let application: Application
+        let deadline: Nanoseconds
+    }
+    private var seats: Deque<Seat> = []
+
+    var count: Int { seats.count }
+    var isEmpty: Bool { seats.isEmpty }
+    /// When the first one's patience ends.
+    var nextDeadline: Nanoseconds? { seats.first?.deadline }
+
+    mutating func enter(_ application: Application, until deadline: Nanoseconds) {
+        seats.append(Seat(application: application, deadline: deadline))
+    }
+
+    /// The one that came first.
+    mutating func next() -> Application? { seats.popFirst()?.application }
+
+    /// One whose deadline has passed.
+    mutating func nextOverdue(now: Nanoseconds) -> Application? {
+        guard let first = seats.first, first.deadline <= now else { return nil }
+        return next()
+    }
+}

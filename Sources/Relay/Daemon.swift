@@ -1,0 +1,183 @@
+// One daemon: binds its listeners, starts its shards, and ends them gracefully. The only class of this
+// module that other modules hold.
+internal import Glibc
+package import Settings
+internal import Synchronization
+internal import Vault
+package import Wire
+
+/// What a daemon listens on.
+package struct BoundListener: Sendable {
+    /// The service behind it; nil for the server's own listener.
+    package let service: ServiceID?
+    /// The address, with the real port where 0 was configured.
+    package let address: Address
+}
+
+/// A client or a server daemon. Start it once.
+package final class Daemon: Sendable {
+    private enum Half: Sendable {
+        case server(ServerSettings)
+        case client(ClientSettings)
+    }
+    private struct State {
+        var mailboxes: [Mailbox] = []
+        var running = 0
+        var final = Counters()
+        var waiters: [CheckedContinuation<Void, Never>] = []
+    }
+
+    private let half: Half
+    private let events: @Sendable (RelayEvent) -> Void
+    private let state = Mutex(State())
+
+    /// A server daemon. `events` is called from the shards' threads and must not block.
+    package init(server: ServerSettings, events: @escaping @Sendable (RelayEvent) -> Void) {
+        half = .server(server)
+        self.events = events
+    }
+
+    /// A client daemon. `events` is called from the shards' threads and must not block.
+    package init(client: ClientSettings, events: @escaping @Sendable (RelayEvent) -> Void) {
+        half = .client(client)
+        self.events = events
+    }
+
+    // MARK: Start
+
+    /// Binds every listener and starts the shards; when it returns, connections are accepted. Nothing is
+    /// left behind if it throws. A client does not wait for its server.
+    package func start() throws(RelayError) -> [BoundListener] {
+        switch half {
+        case .server(let settings): try startServer(settings)
+        case .client(let settings): try startClient(settings)
+        }
+    }
+
+    private func startServer(_ settings: ServerSettings) throws(RelayError) -> [BoundListener] {
+        var sockets: [ListeningSocket] = []
+        for address in settings.listen { sockets.append(try ListeningSocket.open(address)) }
+        let mailboxes = try makeMailboxes(settings.common)
+        let shared = ServerShared(settings, vault: MemoryVault(capacity: Self.conversations))
+        let opened = sockets
+        run(mailboxes, drain: settings.common.drain) { shard in
+            ServerRole(shared, sockets: opened, shard: shard, siblings: mailboxes)
+        }
+        return sockets.map { BoundListener(service: nil, address: $0.address) }
+    }
+
+    /// Conversations a server holds at most, some 400 bytes each.
+    private static let conversations = 100_000
+
+    private func startClient(_ settings: ClientSettings) throws(RelayError) -> [BoundListener] {
+        var sockets: [(service: ServiceID, socket: ListeningSocket)] = []
+        for (id, service) in settings.services.sorted(by: { $0.key.text < $1.key.text }) {
+            for address in service.listen { sockets.append((id, try ListeningSocket.open(address))) }
+        }
+        let mailboxes = try makeMailboxes(settings.common)
+        let shared = ClientShared(settings, shards: mailboxes.count)
+        let opened = sockets
+        run(mailboxes, drain: settings.common.drain) { shard in
+            ClientRole(shared, sockets: opened, shard: shard, siblings: mailboxes)
+        }
+        return sockets.map { BoundListener(service: $0.service, address: $0.socket.address) }
+    }
+
+    private func makeMailboxes(_ settings: CommonSettings) throws(RelayError) -> [Mailbox] {
+        let cores = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+        var mailboxes: [Mailbox] = []
+        for _ in 0..<(settings.shards > 0 ? settings.shards : cores) { mailboxes.append(try Mailbox()) }
+        return mailboxes
+    }
+
+    /// Starts a thread for each mailbox and returns when all of them serve.
+    private func run(
+        _ mailboxes: [Mailbox], drain: Duration, role makeRole: @escaping @Sendable (Shard) -> any Role
+    ) {
+        _ = signal(SIGPIPE, SIG_IGN)
+        state.withLock { state in
+            state.mailboxes = mailboxes
+            state.running = mailboxes.count
+        }
+        let begun = Latch()
+        for (index, mailbox) in mailboxes.enumerated() {
+            let events = events
+            startThread { [self] in
+                guard let shard = try? Shard(index: index, mailbox: mailbox, emit: events) else {
+                    // epoll_create1 or epoll_ctl of two descriptors failed: no daemon can run here.
+                    fatalErrorAtStart()
+                }
+                mailbox.post { _ in begun.open() }
+                shard.run(makeRole(shard))
+                ended(shard.counters)
+            }
+        }
+        for _ in mailboxes { begun.wait() }
+    }
+
+    private func fatalErrorAtStart() -> Never {
+        fatalError("cannot start an event loop: \(errorText(errno))")
+    }
+
+    // MARK: End
+
+    /// Begins the graceful end: nothing new is accepted, streams may finish until the configured
+    /// time-out. May be called from any thread, and more than once.
+    package func drain() {
+        let limit: Duration =
+            switch half {
+            case .server(let settings): settings.common.drain
+            case .client(let settings): settings.common.drain
+            }
+        for mailbox in state.withLock({ $0.mailboxes }) {
+            mailbox.post { $0.drain(limit: limit.nanoseconds) }
+        }
+    }
+
+    /// Returns when every shard has ended.
+    package func stopped() async {
+        await withCheckedContinuation { continuation in
+            let isOver = state.withLock { state in
+                if state.running > 0 { state.waiters.append(continuation) }
+                return state.running == 0
+            }
+            if isOver { continuation.resume() }
+        }
+    }
+
+    private func ended(_ counters: Counters) {
+        let waiters = state.withLock { state in
+            state.running -= 1
+            state.final += counters
+            guard state.running == 0 else { return [CheckedContinuation<Void, Never>]() }
+            defer { state.waiters = [] }
+            return state.waiters
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+
+    // MARK: Counters
+
+    /// The sums over all shards, asked of each of them now. Blocks for one turn of the busiest shard; do
+    /// not call it from an event handler.
+    package func counters() -> Counters {
+        let (mailboxes, running, final) = state.withLock { ($0.mailboxes, $0.running, $0.final) }
+        guard running == mailboxes.count else { return final }
+        let sum = Sum()
+        for mailbox in mailboxes {
+            mailbox.post { shard in
+                sum.add(shard.gauged())
+                sum.answered.open()
+            }
+        }
+        for _ in mailboxes where !sum.answered.wait(seconds: 2) { break }
+        return sum.value
+    }
+
+    private final class Sum: Sendable {
+        let answered = Latch()
+        private let counters = Mutex(Counters())
+        var value: Counters { counters.withLock { $0 } }
+        func add(_ other: Counters) { counters.withLock { $0 += other } }
+    }
+}

@@ -1,0 +1,131 @@
+// One registered socket of a shard: its descriptor and what epoll has said about it. Every call that
+// moves bytes on the hot path is here, and nothing else touches the descriptor.
+internal import CLinux
+internal import Glibc
+
+/// Something that is told when one of its endpoints may be able to go on.
+protocol Driver: AnyObject {
+    /// `endpoint`'s flags changed, or a turn that was asked for with `Shard.again` has come.
+    func advance()
+}
+
+/// How a read or write on a non-blocking socket ended.
+enum Transfer {
+    /// This many bytes, at least one.
+    case moved(Int)
+    /// The peer has closed its sending side (reads only).
+    case ended
+    /// Nothing now; epoll will tell.
+    case blocked
+    /// The connection is broken, with this errno.
+    case failed(Int32)
+}
+
+/// A non-blocking socket, registered edge-triggered once for all events. Not thread-safe: it belongs
+/// to one shard.
+final class Endpoint {
+    let fd: Int32
+    /// Tells events of this socket from those of an earlier one with the same descriptor.
+    let generation: UInt32
+    /// There may be something to read.
+    var readable = false
+    /// There may be room to write.
+    var writable = false
+    /// The peer sent FIN, or the connection broke: reads must go on until they say so.
+    var hungUp = false
+    /// epoll reported an error condition; `pendingError` tells which.
+    var failed = false
+    /// Whom to tell. Kept strong: closing the endpoint lets go.
+    var driver: (any Driver)?
+    private(set) var isOpen = true
+    private unowned let poller: Poller
+
+    init(fd: Int32, generation: UInt32, poller: Poller) {
+        self.fd = fd
+        self.generation = generation
+        self.poller = poller
+    }
+
+    /// Reads into the buffers of `vectors`; `wanted` is their total size.
+    func read(_ vectors: UnsafeMutablePointer<iovec>, _ count: Int, wanted: Int) -> Transfer {
+        while true {
+            let got = readv(fd, vectors, Int32(truncatingIfNeeded: count))
+            if got > 0 {
+                // A short read means drained, unless the end was already announced: then the end
+                // itself is still to be read and no further event will say so.
+                if got < wanted && !hungUp { readable = false }
+                return .moved(got)
+            }
+            if got == 0 {
+                readable = false
+                return .ended
+            }
+            if errno == EINTR { continue }
+            readable = false
+            return errno == EAGAIN ? .blocked : .failed(errno)
+        }
+    }
+
+    /// Reads up to `count` bytes to `bytes`.
+    func read(_ bytes: UnsafeMutableRawPointer, _ count: Int) -> Transfer {
+        var vector = iovec(iov_base: bytes, iov_len: count)
+        return read(&vector, 1, wanted: count)
+    }
+
+    /// Sends `count` bytes from `bytes`; fewer may be taken.
+    func send(_ bytes: UnsafeRawPointer, _ count: Int) -> Transfer {
+        while true {
+            let sent = Glibc.send(fd, bytes, count, Int32(MSG_NOSIGNAL))
+            if sent >= 0 { return sentResult(sent, wanted: count) }
+            if errno == EINTR { continue }
+            writable = false
+            return errno == EAGAIN ? .blocked : .failed(errno)
+        }
+    }
+
+    /// Writes the buffers of `vectors`, `wanted` bytes in all; fewer may be taken.
+    func write(_ vectors: UnsafeMutablePointer<iovec>, _ count: Int, wanted: Int) -> Transfer {
+        if count == 1 { return send(vectors[0].iov_base, vectors[0].iov_len) }
+        while true {
+            let sent = writev(fd, vectors, Int32(truncatingIfNeeded: count))
+            if sent >= 0 { return sentResult(sent, wanted: wanted) }
+            if errno == EINTR { continue }
+            writable = false
+            return errno == EAGAIN ? .blocked : .failed(errno)
+        }
+    }
+
+    private func sentResult(_ sent: Int, wanted: Int) -> Transfer {
+        if sent < wanted { writable = false }
+        return .moved(sent)
+    }
+
+    /// The error the kernel holds for this socket, taken; 0 for none.
+    func takeError() -> Int32 {
+        var error: Int32 = 0
+        var size = socklen_t(MemoryLayout<Int32>.size)
+        getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size)
+        return error
+    }
+
+    /// Tells the peer that nothing more will come (FIN); reading goes on.
+    func shutdownWrite() { _ = shutdown(fd, Int32(SHUT_WR)) }
+
+    /// Closes the socket in the ordinary way and leaves the poller.
+    func close() {
+        guard isOpen else { return }
+        isOpen = false
+        driver = nil
+        poller.remove(self)
+        _ = Glibc.close(fd)
+    }
+
+    /// Closes the socket with a reset, so that the peer cannot take this for an orderly end. (A unix
+    /// socket has no reset; its peer sees one only if it had sent bytes nobody read.)
+    func reset() {
+        guard isOpen else { return }
+        var abortive = linger(l_onoff: 1, l_linger: 0)
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &abortive, socklen_t(MemoryLayout<linger>.size))
+        close()
+    }
+}

@@ -1,0 +1,31 @@
+// Lets a thread wait until others have said so many times that they are there. Never used on a shard.
+internal import Glibc
+
+/// A counting semaphore.
+final class Latch: @unchecked Sendable {
+    private let semaphore = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
+
+    init() { sem_init(semaphore, 0, 0) }
+
+    deinit {
+        sem_destroy(semaphore)
+        semaphore.deallocate()
+    }
+
+    /// Lets one waiter go on.
+    func open() { sem_post(semaphore) }
+
+    /// Waits until `open` was called once for this call.
+    func wait() { while sem_wait(semaphore) != 0 {} }
+
+    /// Waits at most `seconds`; false if nobody opened.
+    func wait(seconds: Int) -> Bool {
+        var limit = timespec()
+        clock_gettime(CLOCK_REALTIME, &limit)
+        limit.tv_sec += seconds
+        while true {
+            if sem_timedwait(semaphore, &limit) == 0 { return true }
+            if errno != EINTR { return false }
+        }
+    }
+}

@@ -1,0 +1,52 @@
+// Buffers for frames in flight: big enough for four full frames and some small ones, lent to a pipe
+// only while it has bytes to move, so that an idle connection holds none.
+internal import Glibc
+internal import Wire
+
+/// The numbers of a region.
+enum RegionSize {
+    /// A full frame: header, 64 KiB, tag.
+    static let fullFrame = FrameHeader.size + FrameHeader.maxPlaintext + FrameHeader.tagSize
+    /// Full frames read, encoded and sent with one system call each.
+    static let frames = 4
+    /// What one read of a carrier takes at most: then a sender that writes four full frames at a time
+    /// and a receiver that reads as much stay in step, and no partial frame has to be moved.
+    static let receive = frames * fullFrame
+    /// Room for control frames in front of data.
+    static let control = 2048
+    static let bytes = (receive + control + 4095) / 4096 * 4096
+}
+
+/// The regions of one shard: last returned, first lent, so that the same few stay in the cache.
+final class RegionPool {
+    private var free: [UnsafeMutableRawPointer] = []
+    /// Regions kept for reuse; what is returned beyond that goes back to the kernel.
+    private static let kept = 16
+    /// Regions lent out now.
+    private(set) var lent = 0
+
+    deinit { for region in free { munmap(region, RegionSize.bytes) } }
+
+    /// A region of `RegionSize.bytes`; nil when the kernel has no memory.
+    func take() -> UnsafeMutableRawPointer? {
+        if let region = free.popLast() {
+            lent += 1
+            return region
+        }
+        let region = mmap(
+            nil, RegionSize.bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+        guard let region, region != MAP_FAILED else { return nil }
+        lent += 1
+        return region
+    }
+
+    /// Gives a region back.
+    func put(_ region: UnsafeMutableRawPointer) {
+        lent -= 1
+        if free.count < Self.kept {
+            free.append(region)
+        } else {
+            munmap(region, RegionSize.bytes)
+        }
+    }
+}

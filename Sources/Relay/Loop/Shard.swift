@@ -1,0 +1,123 @@
+// One thread, one event loop: it owns its sockets, its buffers, its timers and its counters, and
+// shares nothing with the other shards while bytes move.
+//
+// A turn: letters -> drivers that asked for another turn -> sleep in epoll_wait until the next
+// deadline (not at all if somebody asked for a turn) -> timers -> events.
+internal import CLinux
+internal import Codec
+internal import Glibc
+
+/// What a shard serves: the client's or the server's half of the tunnel.
+protocol Role: AnyObject {
+    /// Runs once, on the shard's thread, before the first turn.
+    func begin()
+    /// A graceful end was asked for: accept nothing new, let streams finish.
+    func drain()
+    /// The drain time-out passed: end every stream.
+    func cut()
+    /// Nothing is left to do: the shard may end.
+    var isFinished: Bool { get }
+    /// Carriers accepted and idle now.
+    var idleCarriers: Int { get }
+}
+
+/// One event loop. Not thread-safe: everything but `mailbox` belongs to its thread.
+final class Shard {
+    let index: Int
+    let mailbox: Mailbox
+    let poller: Poller
+    let regions = RegionPool()
+    let cipher = FrameCipher()
+    let emit: @Sendable (RelayEvent) -> Void
+    var counters = Counters()
+    /// Scratch for vectored reads and writes, `vectorCount` entries.
+    let vectors: UnsafeMutablePointer<iovec>
+    static let vectorCount = 16
+
+    /// The monotonic clock, as of this turn.
+    private(set) var now = monotonicNow()
+    private var timers = Timers()
+    private var again: [any Driver] = []
+    private(set) var role: (any Role)?
+    private(set) var isDraining = false
+
+    init(index: Int, mailbox: Mailbox, emit: @escaping @Sendable (RelayEvent) -> Void) throws(RelayError) {
+        self.index = index
+        self.mailbox = mailbox
+        self.emit = emit
+        poller = try Poller()
+        vectors = .allocate(capacity: Self.vectorCount)
+        guard poller.add(mailbox: mailbox.eventFD) else { throw .system("epoll_ctl", errno) }
+    }
+
+    deinit { vectors.deallocate() }
+
+    /// Wakes `sleeper` in `delay` nanoseconds.
+    func arm(_ sleeper: any Sleeper, after delay: Nanoseconds) -> Timer {
+        timers.arm(sleeper, at: now &+ delay)
+    }
+
+    /// Calls `driver` again in the next turn: it has more to do, but others have waited long enough.
+    func again(_ driver: any Driver) { again.append(driver) }
+
+    /// The counters, with the gauges as of now.
+    func gauged() -> Counters {
+        var all = counters
+        all.carriersIdle = role?.idleCarriers ?? 0
+        return all
+    }
+
+    /// Serves `role` until it has drained.
+    func run(_ role: any Role) {
+        self.role = role
+        role.begin()
+        var letters = true
+        while !(isDraining && role.isFinished) {
+            if letters { for letter in mailbox.takeAll() { letter(self) } }
+            runAgain()
+            letters = poller.poll(timeout: timeout()) { now = monotonicNow() }
+            while let timer = timers.popDue(now: now) {
+                timer.sleeper?.wake(timer, now: now)
+            }
+        }
+        self.role = nil
+    }
+
+    /// Starts the graceful end of this shard; after `limit` nanoseconds what is left is cut.
+    func drain(limit: Nanoseconds) {
+        guard !isDraining, let role else { return }
+        isDraining = true
+        role.drain()
+        let cutter = Cutter(role)
+        cutter.timer = arm(cutter, after: limit)
+        self.cutter = cutter
+    }
+
+    private var cutter: Cutter?
+
+    private final class Cutter: Sleeper {
+        weak var role: (any Role)?
+        var timer: Timer?
+        init(_ role: any Role) { self.role = role }
+        func wake(_ timer: Timer, now: Nanoseconds) { role?.cut() }
+    }
+
+    private func runAgain() {
+        guard !again.isEmpty else { return }
+        // Only those present now: who asks once more has its next turn after the others' events.
+        let drivers = again
+        again.removeAll(keepingCapacity: true)
+        for driver in drivers { driver.advance() }
+    }
+
+    /// Milliseconds that epoll may sleep. Before a sleep no frame's key schedule is left behind.
+    private func timeout() -> Int32 {
+        if !again.isEmpty || (isDraining && role?.isFinished == true) { return 0 }
+        cipher.scrub()
+        guard let next = timers.next else { return -1 }
+        // Deadlines are rounded up to whole milliseconds: a timer may be late, never early.
+        now = monotonicNow()
+        guard next > now else { return 0 }
+        return Int32(clamping: (next - now + 999_999) / 1_000_000)
+    }
+}

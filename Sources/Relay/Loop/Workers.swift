@@ -1,0 +1,103 @@
+// Threads for what would block a loop: name look-ups and the public-key work of a pairing. The queue
+// is bounded, so that a flood of strangers costs neither memory nor the shards' time.
+internal import CLinux
+internal import Glibc
+internal import Synchronization
+
+/// A few threads and a bounded queue of jobs.
+final class Workers: Sendable {
+    private struct Queue {
+        var jobs: [@Sendable () -> Void] = []
+        var isClosed = false
+    }
+    private let queue = Mutex(Queue())
+    private let wakeups: Wakeups
+    private let capacity: Int
+
+    /// Starts `threads` threads; at most `capacity` jobs wait for them.
+    init(threads: Int, capacity: Int) {
+        self.capacity = capacity
+        let wakeups = Wakeups()
+        self.wakeups = wakeups
+        for _ in 0..<threads {
+            startThread { [weak self] in
+                while wakeups.wait() {
+                    guard let self else { return }
+                    guard let job = self.nextJob() else { return }
+                    job()
+                    // Libraries leave what they computed with in dead stack frames.
+                    ow_burn_stack()
+                }
+            }
+        }
+    }
+
+    deinit { wakeups.close() }
+
+    /// Queues `job`; false if the queue is full.
+    func run(_ job: @escaping @Sendable () -> Void) -> Bool {
+        let isQueued = queue.withLock { queue in
+            guard queue.jobs.count < capacity, !queue.isClosed else { return false }
+            queue.jobs.append(job)
+            return true
+        }
+        if isQueued { wakeups.signal() }
+        return isQueued
+    }
+
+    private func nextJob() -> (@Sendable () -> Void)? {
+        queue.withLock { $0.jobs.isEmpty ? nil : $0.jobs.removeFirst() }
+    }
+
+    /// A counting semaphore that can be closed.
+    private final class Wakeups: @unchecked Sendable {
+        private let semaphore = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
+        private let isClosed = Atomic(false)
+
+        init() { sem_init(semaphore, 0, 0) }
+        deinit {
+            sem_destroy(semaphore)
+            semaphore.deallocate()
+        }
+
+        func signal() { sem_post(semaphore) }
+
+        /// Waits for a signal; false when closed.
+        func wait() -> Bool {
+            while sem_wait(semaphore) != 0 {}
+            guard !isClosed.load(ordering: .acquiring) else {
+                sem_post(semaphore)
+                return false
+            }
+            return true
+        }
+
+        func close() {
+            isClosed.store(true, ordering: .releasing)
+            sem_post(semaphore)
+        }
+    }
+}
+
+/// Runs `body` on a new detached thread with all signals blocked: signals are the main program's.
+func startThread(_ body: @escaping @Sendable () -> Void) {
+    final class Body: Sendable {
+        let run: @Sendable () -> Void
+        init(_ run: @escaping @Sendable () -> Void) { self.run = run }
+    }
+    var all = sigset_t()
+    var before = sigset_t()
+    sigfillset(&all)
+    pthread_sigmask(SIG_SETMASK, &all, &before)
+    defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
+    var thread = pthread_t()
+    let context = Unmanaged.passRetained(Body(body)).toOpaque()
+    let result = pthread_create(
+        &thread, nil,
+        { context in
+            Unmanaged<Body>.fromOpaque(context!).takeRetainedValue().run()
+            return nil
+        }, context)
+    precondition(result == 0, "cannot start a thread: \(errorText(result))")
+    pthread_detach(thread)
+}

@@ -1,0 +1,29 @@
+// What can keep a daemon from starting. Everything that happens later is an event, not an error.
+internal import Glibc
+package import Settings
+
+/// Why a daemon could not start.
+package enum RelayError: Error, CustomStringConvertible {
+    /// A listening socket could not be made: the address, and errno.
+    case cannotListen(Address, Int32)
+    /// A system call failed for lack of a resource: its name, and errno.
+    case system(String, Int32)
+
+    package var description: String {
+        switch self {
+        case .cannotListen(let address, EADDRINUSE):
+            "cannot listen on \(address): another program has this address (see `ss -ltnp`)"
+        case .cannotListen(let address, EACCES):
+            "cannot listen on \(address): not permitted (ports below 1024 need CAP_NET_BIND_SERVICE)"
+        case .cannotListen(let address, EADDRNOTAVAIL):
+            "cannot listen on \(address): no interface of this host has this address"
+        case .cannotListen(let address, let error): "cannot listen on \(address): \(errorText(error))"
+        case .system(let call, let error): "\(call): \(errorText(error))"
+        }
+    }
+}
+
+/// The C library's words for an errno value.
+func errorText(_ error: Int32) -> String {
+    String(cString: strerror(error))
+}

@@ -1,0 +1,79 @@
+// What a daemon tells the world while it runs. No event holds a secret or a byte of a stream.
+package import Pairing
+package import Wire
+
+/// How much an event matters, in the order of syslog's severities turned round.
+package enum EventLevel: Int, Sendable, Comparable {
+    case debug, info, notice, warning, error
+
+    package static func < (a: EventLevel, b: EventLevel) -> Bool { a.rawValue < b.rawValue }
+}
+
+/// Something that happened, for logs.
+package enum RelayEvent: Sendable, CustomStringConvertible {
+    /// A pairing stands: the other side's key, and how long it took.
+    case paired(PublicKey, Duration)
+    /// The client could not pair: why, and when it tries again.
+    case pairingFailed(String, retryIn: Duration)
+    /// The server no longer knows the conversation; the client pairs again.
+    case pairingAgain
+    /// The conversation ended and its secrets were wiped: why.
+    case conversationEnded(String)
+    /// A stream ended otherwise than orderly.
+    case streamBroken(ServiceID?, String)
+    /// A carrier ended otherwise than orderly.
+    case carrierLost(String)
+    /// A peer was turned away before it proved itself: from where, and why. Sampled by the log.
+    case stranger(String, String)
+    /// A device asked for a service that it may not use, or that does not exist.
+    case refused(device: PublicKey, service: String)
+    /// An application connection could not be served: why.
+    case applicationTurnedAway(ServiceID, String)
+    /// Accepting paused for lack of a resource.
+    case acceptPaused(String)
+    /// Accepting goes on.
+    case acceptResumed
+    /// The graceful end began: streams still open on one shard.
+    case draining(streams: Int)
+    /// Streams were cut because the drain time-out passed.
+    case cut(streams: Int)
+
+    /// How much this event matters.
+    package var level: EventLevel {
+        switch self {
+        case .streamBroken, .carrierLost, .stranger: .debug
+        case .paired, .conversationEnded, .acceptResumed, .draining: .info
+        case .pairingAgain: .notice
+        case .pairingFailed, .refused, .applicationTurnedAway, .acceptPaused, .cut: .warning
+        }
+    }
+
+    /// Whether strangers can cause this event at will, so that a log must sample it.
+    package var isCausedByStrangers: Bool {
+        if case .stranger = self { true } else { false }
+    }
+
+    package var description: String {
+        switch self {
+        case .paired(let key, let took): "paired with \(key.text) in \(milliseconds(took)) ms"
+        case .pairingFailed(let why, let delay): "cannot pair: \(why); trying again in \(milliseconds(delay)) ms"
+        case .pairingAgain: "the server does not know this conversation any more; pairing again"
+        case .conversationEnded(let why): "conversation ended: \(why)"
+        case .streamBroken(let service, let why): "stream to \(service?.text ?? "?") broken: \(why)"
+        case .carrierLost(let why): "carrier lost: \(why)"
+        case .stranger(let from, let why): "turned away \(from): \(why)"
+        case .refused(let device, let service): "device \(device.text) may not use service '\(service)'"
+        case .applicationTurnedAway(let service, let why): "application connection to \(service.text) reset: \(why)"
+        case .acceptPaused(let why): "accepting paused: \(why)"
+        case .acceptResumed: "accepting again"
+        case .draining(let streams): "draining: \(streams) streams still open"
+        case .cut(let streams): "drain time-out: \(streams) streams cut"
+        }
+    }
+}
+
+/// A duration as milliseconds with one decimal.
+private func milliseconds(_ duration: Duration) -> String {
+    let tenths = duration.nanoseconds / 100_000
+    return "\(tenths / 10).\(tenths % 10)"
+}

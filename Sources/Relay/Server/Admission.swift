@@ -1,0 +1,46 @@
+// How often strangers from one place may ask for the costly part of a pairing: a token bucket for each
+// address prefix (/24, or /48 for IPv6), in a table that cannot grow past its bound.
+internal import Settings
+internal import Synchronization
+
+/// Token buckets, shared by the shards.
+final class Admission: Sendable {
+    private struct Bucket {
+        var tokens: Double
+        var filledAt: Nanoseconds
+    }
+    private let buckets = Mutex<[[UInt8]: Bucket]>([:])
+    private let rate: Double
+    private let burst: Double
+    /// Prefixes remembered at once. When the table is full, full buckets (which say nothing) go; if
+    /// none is full, the newcomer is turned away: a flood from everywhere must not grow memory.
+    private static let capacity = 16_384
+
+    init(_ settings: AdmissionSettings) {
+        rate = Double(settings.pairRate)
+        burst = Double(settings.pairBurst)
+    }
+
+    /// Takes a token for a peer at `address`; false if there is none. Peers on unix sockets are local
+    /// and always admitted.
+    func admit(_ address: SocketAddress, now: Nanoseconds) -> Bool {
+        guard let bytes = address.ipBytes else { return true }
+        let prefix = Array(bytes.prefix(bytes.count == 4 ? 3 : 6))
+        return buckets.withLock { buckets in
+            if buckets[prefix] == nil, buckets.count >= Self.capacity {
+                buckets = buckets.filter { filled($0.value, now).tokens < burst }
+                guard buckets.count < Self.capacity else { return false }
+            }
+            var bucket = filled(buckets[prefix] ?? Bucket(tokens: burst, filledAt: now), now)
+            defer { buckets[prefix] = bucket }
+            guard bucket.tokens >= 1 else { return false }
+            bucket.tokens -= 1
+            return true
+        }
+    }
+
+    private func filled(_ bucket: Bucket, _ now: Nanoseconds) -> Bucket {
+        let seconds = Double(now &- min(bucket.filledAt, now)) / 1e9
+        return Bucket(tokens: min(burst, bucket.tokens + seconds * rate), filledAt: now)
+    }
+}

@@ -1,0 +1,227 @@
+// One shard's share of the server: accepts, lets newcomers prove themselves, dials targets for streams,
+// and lets conversations end when they must.
+internal import Glibc
+internal import Pairing
+internal import Settings
+internal import Vault
+internal import Wire
+
+/// The server on one shard. Not thread-safe.
+final class ServerRole: Role, CarrierOwner, Sleeper {
+    unowned let shard: Shard
+    let shared: ServerShared
+    let timings: CarrierTimings
+    private let siblings: [Mailbox]
+    private let sockets: [ListeningSocket]
+    private let connectionLimit: Int
+
+    private var listeners: [Listener] = []
+    private var newcomers: [ObjectIdentifier: Newcomer] = [:]
+    private var carriers: [ObjectIdentifier: Entry] = [:]
+    private var isDraining = false
+    private var sweeper: Timer?
+
+    /// A carrier and what goes with it.
+    private struct Entry {
+        let carrier: Carrier
+        var confirmation: Confirmation?
+        var dial: Dial?
+    }
+
+    /// `siblings` are the mailboxes of all shards of this server, this one's included.
+    init(_ shared: ServerShared, sockets: [ListeningSocket], shard: Shard, siblings: [Mailbox]) {
+        self.shared = shared
+        self.shard = shard
+        self.siblings = siblings
+        self.sockets = sockets
+        timings = CarrierTimings(shared.settings.common)
+        connectionLimit = max(1, shared.settings.common.maxConnections / siblings.count)
+    }
+
+    // MARK: Role
+
+    func begin() {
+        listeners = sockets.map { socket in
+            Listener(
+                socket, on: shard,
+                mayAccept: { [unowned self] in newcomers.count + carriers.count < connectionLimit },
+                accepted: { [unowned self] in accepted($0, $1) })
+        }
+        for listener in listeners { listener.open() }
+        armSweep()
+    }
+
+    func drain() {
+        isDraining = true
+        for listener in listeners { listener.close() }
+        listeners = []
+        for newcomer in Array(newcomers.values) { newcomer.turnAway("draining") }
+        for entry in Array(carriers.values) where !entry.carrier.hasStream { entry.carrier.end(.orderly) }
+        shard.emit(.draining(streams: carriers.count))
+    }
+
+    func cut() {
+        guard !carriers.isEmpty else { return }
+        shard.emit(.cut(streams: carriers.count))
+        for entry in Array(carriers.values) { entry.carrier.abort(.draining, "drain time-out") }
+    }
+
+    var idleCarriers: Int { carriers.values.count { $0.carrier.phase == .idle } }
+
+    var isFinished: Bool { carriers.isEmpty && newcomers.isEmpty }
+
+    // MARK: Newcomers
+
+    private func accepted(_ fd: Int32, _ address: SocketAddress) {
+        guard let endpoint = shard.poller.add(fd: fd) else { return }
+        let newcomer = Newcomer(endpoint, from: address, role: self)
+        newcomers[ObjectIdentifier(newcomer)] = newcomer
+        newcomer.begin()
+    }
+
+    /// `newcomer` was turned away.
+    func gone(_ newcomer: Newcomer) { newcomers[ObjectIdentifier(newcomer)] = nil }
+
+    /// A pairing that is not stored before the client has confirmed it, and the deadline for that.
+    private final class Confirmation: Sleeper {
+        var conversation: Conversation?
+        weak var carrier: Carrier?
+        var deadline: Timer?
+        let since: Nanoseconds
+
+        init(_ conversation: consuming Conversation?, _ carrier: Carrier, since: Nanoseconds) {
+            self.conversation = conversation
+            self.carrier = carrier
+            self.since = since
+        }
+
+        func wake(_ timer: Timer, now: Nanoseconds) { carrier?.lost("not confirmed in time") }
+    }
+
+    /// `newcomer` has become `carrier`, which must be confirmed by the moment `limit`.
+    func adopt(
+        _ carrier: Carrier, from newcomer: Newcomer, storing conversation: consuming Conversation?,
+        confirmBy limit: Nanoseconds
+    ) {
+        gone(newcomer)
+        let confirmation = Confirmation(conversation, carrier, since: shard.now)
+        confirmation.deadline = shard.arm(confirmation, after: limit &- min(limit, shard.now))
+        carriers[ObjectIdentifier(carrier)] = Entry(carrier: carrier, confirmation: confirmation)
+        carrier.advance()
+    }
+
+    // MARK: CarrierOwner
+
+    func carrierConfirmed(_ carrier: Carrier) {
+        guard let confirmation = carriers[ObjectIdentifier(carrier)]?.confirmation else { return }
+        carriers[ObjectIdentifier(carrier)]?.confirmation = nil
+        confirmation.deadline?.cancel()
+        guard let conversation = confirmation.conversation.take() else {
+            shard.counters.resumes &+= 1
+            return
+        }
+        do throws(VaultError) {
+            try shared.vault.store(conversation)
+        } catch {
+            return carrier.lost("no room for another conversation")
+        }
+        shard.counters.pairings &+= 1
+        carrier.due.insert(.confirmed)
+        shard.emit(.paired(carrier.peer.device, .nanoseconds(shard.now &- confirmation.since)))
+    }
+
+    func carrier(_ carrier: Carrier, opens message: OpenMessage) {
+        guard !isDraining else { return carrier.refuse(.draining) }
+        guard let service = shared.service(message.service, for: carrier.peer.device) else {
+            shard.emit(.refused(device: carrier.peer.device, service: message.service.text))
+            return carrier.refuse(.serviceNotAllowed)
+        }
+        shared.vault.touch(carrier.peer.conversation, at: .now)
+        shared.resolver.resolve(service.target, for: shard) { [weak self, weak carrier] addresses in
+            guard let self, let carrier, carrier.phase == .dialing else { return }
+            guard let addresses else { return carrier.refuse(.targetUnreachable) }
+            dial(addresses, limit: service.connectTimeout, for: carrier)
+        }
+    }
+
+    private func dial(_ addresses: [SocketAddress], limit: Duration, for carrier: Carrier) {
+        let dial = Dial(addresses, on: shard) { [weak self, weak carrier] result in
+            guard let self, let carrier, carrier.phase == .dialing else {
+                if case .connected(let target) = result { target.close() }
+                return
+            }
+            carriers[ObjectIdentifier(carrier)]?.dial = nil
+            switch result {
+            case .connected(let target): carrier.connected(target)
+            case .failed(ECONNREFUSED): carrier.refuse(.targetRefused)
+            case .failed: carrier.refuse(.targetUnreachable)
+            case .timedOut: carrier.refuse(.targetTimedOut)
+            }
+        }
+        carriers[ObjectIdentifier(carrier)]?.dial = dial
+        dial.start(limit: limit.nanoseconds)
+    }
+
+    func carrierIsIdle(_ carrier: Carrier) {
+        shared.vault.touch(carrier.peer.conversation, at: .now)
+        guard isDraining else { return }
+        // CLOSED is still to be sent: the client should learn that its stream ended well.
+        carrier.endWhenSent = true
+    }
+
+    func carrierMayGoOn(_ carrier: Carrier) -> Bool {
+        guard let service = carrier.service else { return shared.devices[carrier.peer.device] != nil }
+        return shared.service(service, for: carrier.peer.device) != nil
+    }
+
+    func carrierSaidBye(_ carrier: Carrier) {
+        let id = carrier.peer.conversation
+        shared.vault.remove(id)
+        shard.emit(.conversationEnded("\(carrier.peer.device.text) logged off"))
+        for mailbox in siblings {
+            mailbox.post { shard in (shard.role as? ServerRole)?.endCarriers(of: id) }
+        }
+    }
+
+    func carrierClosed(_ carrier: Carrier, _ end: CarrierEnd) {
+        guard let entry = carriers.removeValue(forKey: ObjectIdentifier(carrier)) else { return }
+        entry.confirmation?.deadline?.cancel()
+        entry.dial?.cancel()
+        switch end {
+        case .orderly: break
+        case .streamBroken(let why): shard.emit(.streamBroken(carrier.service, why))
+        case .lost(let why): shard.emit(.carrierLost(why))
+        }
+    }
+
+    private func endCarriers(of conversation: ConversationID) {
+        for entry in Array(carriers.values) where entry.carrier.peer.conversation == conversation {
+            entry.carrier.end(.orderly)
+        }
+    }
+
+    // MARK: Conversations that end
+
+    private func armSweep() {
+        let lifetimes = shared.settings.conversation
+        let shortest = min(lifetimes.idle, lifetimes.lifetime, lifetimes.epoch).nanoseconds
+        sweeper = shard.arm(self, after: min(max(shortest / 8, 50_000_000), 10_000_000_000))
+    }
+
+    func wake(_ timer: Timer, now: Nanoseconds) {
+        let moment = ContinuousClock.now
+        for entry in Array(carriers.values) where entry.confirmation == nil {
+            let carrier = entry.carrier
+            if carrier.hasStream {
+                shared.vault.touch(carrier.peer.conversation, at: moment)
+            } else if !shared.vault.isLive(carrier.peer.conversation, at: moment) {
+                carrier.end(.orderly)
+            }
+        }
+        if shard.index == 0 {
+            let ended = shared.vault.sweep(at: moment)
+            if ended > 0 { shard.emit(.conversationEnded("\(ended) expired")) }
+        }
+        armSweep()
+    }
+}

@@ -1,0 +1,112 @@
+// Connecting: one attempt per address, in order, under one deadline.
+internal import CLinux
+internal import Glibc
+
+/// How dialling ended.
+enum DialResult {
+    /// Connected; the endpoint has no driver yet.
+    case connected(Endpoint)
+    /// Every address failed; the errno of the last one.
+    case failed(Int32)
+    /// The deadline passed first.
+    case timedOut
+}
+
+/// One dialling under way. `completion` is called exactly once, never from within `start`, unless
+/// `cancel` came first.
+final class Dial: Driver, Sleeper {
+    private unowned let shard: Shard
+    private var addresses: ArraySlice<SocketAddress>
+    private var completion: ((DialResult) -> Void)?
+    private var endpoint: Endpoint?
+    private var deadline: Timer?
+    private var retry: Timer?
+    private var lastError: Int32 = EADDRNOTAVAIL
+    /// Keeps the dialling alive until it is over: nobody else has to.
+    private var itself: Dial?
+
+    init(_ addresses: [SocketAddress], on shard: Shard, completion: @escaping (DialResult) -> Void) {
+        self.shard = shard
+        self.addresses = addresses[...]
+        self.completion = completion
+    }
+
+    /// Starts the first attempt; `limit` (nanoseconds) bounds all of them together.
+    func start(limit: Nanoseconds) {
+        itself = self
+        deadline = shard.arm(self, after: limit)
+        attempt()
+    }
+
+    /// Ends it without calling the completion.
+    func cancel() {
+        completion = nil
+        endpoint?.close()
+        finish(.failed(ECANCELED))
+    }
+
+    func advance() {
+        guard let endpoint else {
+            // The turn that a failed first attempt asked for.
+            if addresses.isEmpty { return finish(.failed(lastError)) }
+            return attempt()
+        }
+        guard endpoint.writable else { return }
+        let error = endpoint.takeError()
+        guard error == 0 else { return failedAttempt(error) }
+        self.endpoint = nil
+        endpoint.driver = nil
+        endpoint.failed = false
+        finish(.connected(endpoint))
+    }
+
+    func wake(_ timer: Timer, now: Nanoseconds) {
+        if timer === retry {
+            retry = nil
+            attempt()
+        } else {
+            endpoint?.close()
+            finish(.timedOut)
+        }
+    }
+
+    private func attempt() {
+        guard completion != nil, endpoint == nil else { return }
+        guard let address = addresses.first else { return shard.again(self) }
+        let fd = ow_stream_socket(address.family)
+        guard fd >= 0 else { return failedAttempt(errno) }
+        Listener.tune(fd, isTCP: address.isTCP)
+        // Connect first, register second: epoll reports HUP on a socket that never began to connect.
+        let result = address.withPointer { connect(fd, $0, $1) }
+        let error = errno
+        if result == 0 || error == EINPROGRESS {
+            endpoint = shard.poller.add(fd: fd, driver: self)
+            if endpoint == nil { failedAttempt(ENOMEM) }
+        } else if error == EAGAIN {
+            // A unix socket whose backlog is full: it has no "in progress", so ask again soon.
+            close(fd)
+            retry = shard.arm(self, after: 5_000_000)
+        } else {
+            close(fd)
+            failedAttempt(error)
+        }
+    }
+
+    private func failedAttempt(_ error: Int32) {
+        lastError = error
+        endpoint?.close()
+        endpoint = nil
+        addresses = addresses.dropFirst()
+        shard.again(self)
+    }
+
+    private func finish(_ result: DialResult) {
+        deadline?.cancel()
+        retry?.cancel()
+        endpoint = nil
+        let completion = completion
+        self.completion = nil
+        itself = nil
+        completion?(result)
+    }
+}

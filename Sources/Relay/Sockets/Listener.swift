@@ -1,0 +1,92 @@
+// One shard's share of a listening socket: accepts in batches, and pauses instead of spinning when
+// descriptors run out.
+internal import CLinux
+internal import Glibc
+
+/// Accepts connections of one listening socket on one shard.
+final class Listener: Acceptor, Driver, Sleeper {
+    private let socket: ListeningSocket
+    private unowned let shard: Shard
+    private let mayAccept: () -> Bool
+    private let accepted: (Int32, SocketAddress) -> Void
+    private var pause: Timer?
+    private var isOpen = false
+
+    /// Connections taken in one go before the others on the shard have their turn.
+    private static let batch = 64
+    /// How long accepting rests when a resource has run out.
+    private static let rest: Nanoseconds = 50_000_000
+
+    /// `accepted` gets each new non-blocking socket, which it owns from then on; `mayAccept` is asked
+    /// before each.
+    init(
+        _ socket: ListeningSocket, on shard: Shard, mayAccept: @escaping () -> Bool,
+        accepted: @escaping (Int32, SocketAddress) -> Void
+    ) {
+        self.socket = socket
+        self.shard = shard
+        self.mayAccept = mayAccept
+        self.accepted = accepted
+    }
+
+    /// Begins to accept.
+    func open() { isOpen = shard.poller.add(listener: socket.fd, self) }
+
+    /// Accepts nothing from now on.
+    func close() {
+        guard isOpen else { return }
+        isOpen = false
+        pause?.cancel()
+        shard.poller.remove(listener: socket.fd)
+    }
+
+    func accept() {
+        guard isOpen, pause == nil else { return }
+        for _ in 0..<Self.batch {
+            guard mayAccept() else { return rest("connection limit reached") }
+            var from = sockaddr_storage()
+            var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+            let fd = ow_accept(socket.fd, &from, &length)
+            if fd >= 0 {
+                Self.tune(fd, isTCP: Int32(from.ss_family) != AF_UNIX)
+                accepted(fd, SocketAddress(from, length))
+                guard isOpen else { return }
+                continue
+            }
+            switch errno {
+            case EAGAIN: return
+            case EMFILE, ENFILE, ENOBUFS, ENOMEM: return rest(errorText(errno))
+            default: continue  // ECONNABORTED, EINTR and errors of the network: that connection only
+            }
+        }
+        shard.again(self)
+    }
+
+    func advance() { accept() }
+
+    func wake(_ timer: Timer, now: Nanoseconds) {
+        pause = nil
+        accept()
+        if pause == nil, isOpen { shard.emit(.acceptResumed) }
+    }
+
+    private var lastPauseReported: Nanoseconds = 0
+
+    private func rest(_ why: String) {
+        pause = shard.arm(self, after: Self.rest)
+        guard shard.now &- lastPauseReported > 1_000_000_000 else { return }
+        lastPauseReported = shard.now
+        shard.emit(.acceptPaused(why))
+    }
+
+    /// What every TCP connection of the daemon gets: no delay of small writes, and keep-alive so that
+    /// a host that vanished is noticed in the end. TCP_USER_TIMEOUT is not set: it would end a
+    /// connection whose peer is alive but does not read.
+    static func tune(_ fd: Int32, isTCP: Bool) {
+        guard isTCP else { return }
+        var one: Int32 = 1
+        let size = socklen_t(MemoryLayout<Int32>.size)
+        setsockopt(fd, Int32(IPPROTO_TCP), TCP_NODELAY, &one, size)
+        setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, size)
+    }
+}

@@ -1,0 +1,110 @@
+// Kernel socket addresses: made from settings, from the resolver and from accept.
+internal import CLinux
+internal import Glibc
+internal import Settings
+internal import Wire
+
+/// A sockaddr of any family the daemon uses.
+struct SocketAddress: Sendable {
+    private var storage = sockaddr_storage()
+    let length: socklen_t
+
+    var family: Int32 { Int32(storage.ss_family) }
+    var isTCP: Bool { family == AF_INET || family == AF_INET6 }
+
+    init(_ storage: sockaddr_storage, _ length: socklen_t) {
+        self.storage = storage
+        self.length = length
+    }
+
+    init(copying address: UnsafePointer<sockaddr>, _ length: socklen_t) {
+        self.length = min(length, socklen_t(MemoryLayout<sockaddr_storage>.size))
+        withUnsafeMutableBytes(of: &storage) {
+            $0.copyMemory(from: UnsafeRawBufferPointer(start: address, count: Int(min(length, socklen_t($0.count)))))
+        }
+    }
+
+    /// The address itself when no name has to be looked up: an IP literal or a unix path.
+    init?(literal address: Address) {
+        switch address {
+        case .unix(let path): self.init(unixPath: path)
+        case .tcp(let host, let port): self.init(host: host, port: port)
+        }
+    }
+
+    private init?(host: String, port: UInt16) {
+        var v4 = sockaddr_in()
+        if inet_pton(AF_INET, host, &v4.sin_addr) == 1 {
+            v4.sin_family = sa_family_t(AF_INET)
+            v4.sin_port = port.bigEndian
+            length = socklen_t(MemoryLayout<sockaddr_in>.size)
+            withUnsafeMutableBytes(of: &storage) { $0.storeBytes(of: v4, as: sockaddr_in.self) }
+            return
+        }
+        var v6 = sockaddr_in6()
+        guard inet_pton(AF_INET6, host, &v6.sin6_addr) == 1 else { return nil }
+        v6.sin6_family = sa_family_t(AF_INET6)
+        v6.sin6_port = port.bigEndian
+        length = socklen_t(MemoryLayout<sockaddr_in6>.size)
+        withUnsafeMutableBytes(of: &storage) { $0.storeBytes(of: v6, as: sockaddr_in6.self) }
+    }
+
+    private init?(unixPath path: String) {
+        var unix = sockaddr_un()
+        unix.sun_family = sa_family_t(AF_UNIX)
+        let bytes = Array(path.utf8)
+        guard !bytes.isEmpty, bytes.count < MemoryLayout.size(ofValue: unix.sun_path) else { return nil }
+        withUnsafeMutableBytes(of: &unix.sun_path) { $0.copyBytes(from: bytes) }
+        length = socklen_t(MemoryLayout<sockaddr_un>.size)
+        withUnsafeMutableBytes(of: &storage) { $0.storeBytes(of: unix, as: sockaddr_un.self) }
+    }
+
+    func withPointer<R>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> R) -> R {
+        withUnsafeBytes(of: storage) { body($0.baseAddress!.assumingMemoryBound(to: sockaddr.self), length) }
+    }
+
+    /// The port, for TCP.
+    var port: UInt16? {
+        withUnsafeBytes(of: storage) { bytes in
+            switch family {
+            case AF_INET: UInt16(bigEndian: bytes.load(as: sockaddr_in.self).sin_port)
+            case AF_INET6: UInt16(bigEndian: bytes.load(as: sockaddr_in6.self).sin6_port)
+            default: nil
+            }
+        }
+    }
+
+    /// The 4 or 16 address bytes, for TCP; IPv4 mapped into IPv6 counts as IPv4.
+    var ipBytes: [UInt8]? {
+        withUnsafeBytes(of: storage) { bytes in
+            switch family {
+            case AF_INET: return withUnsafeBytes(of: bytes.load(as: sockaddr_in.self).sin_addr) { Array($0) }
+            case AF_INET6:
+                let all = withUnsafeBytes(of: bytes.load(as: sockaddr_in6.self).sin6_addr) { Array($0) }
+                let isMapped = all[0..<10].allSatisfy { $0 == 0 } && all[10] == 0xFF && all[11] == 0xFF
+                return isMapped ? Array(all[12...]) : all
+            default: return nil
+            }
+        }
+    }
+
+    /// As OPEN carries it.
+    var source: SourceAddress {
+        guard let bytes = ipBytes, let port else { return .none }
+        return bytes.count == 4
+            ? .v4(bytes.reduce(0) { $0 << 8 | UInt32($1) }, port: port)
+            : .v6(bytes.reduce(0) { $0 << 8 | UInt128($1) }, port: port)
+    }
+
+    /// For logs: `host:port` or `a unix socket`.
+    var text: String {
+        guard isTCP, let port else { return "a unix socket" }
+        var host = [CChar](repeating: 0, count: Int(NI_MAXHOST))
+        let result = withPointer {
+            getnameinfo($0, $1, &host, socklen_t(host.count), nil, 0, NI_NUMERICHOST)
+        }
+        guard result == 0 else { return "?" }
+        let name = String(decoding: host.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        return family == AF_INET6 ? "[\(name)]:\(port)" : "\(name):\(port)"
+    }
+}

@@ -1,0 +1,339 @@
+// A carrier: one TCP connection between the daemons that has proved both ends, and the stream it
+// carries at the moment, if any. A stream is two pipes that know nothing of each other:
+//
+//   application -> CarrierSending.swift:   read, frame, encode, send   -> link
+//   link        -> CarrierReceiving.swift: receive, decode, check, write -> application
+//
+// This file holds the state, the order of the phases, and every way to end.
+internal import Codec
+internal import Glibc
+internal import Pairing
+internal import Settings
+internal import Wire
+
+/// Which daemon this end of a carrier belongs to.
+enum Side {
+    case client, server
+}
+
+/// How a carrier ended.
+enum CarrierEnd {
+    /// In order: idle, or after its stream was complete.
+    case orderly
+    /// The stream was given up, by one of the applications or by refusal: the carrier went with it.
+    case streamBroken(String)
+    /// The link broke, the peer vanished, or it said something it must not.
+    case lost(String)
+}
+
+/// What a carrier tells the role that owns it.
+protocol CarrierOwner: AnyObject {
+    /// The peer's first frame was CONFIRM (server) or CONFIRMED (client): the carrier is idle now.
+    func carrierConfirmed(_ carrier: Carrier)
+    /// The client asks for a stream (server only). Answer with `connected` or `refuse`.
+    func carrier(_ carrier: Carrier, opens message: OpenMessage)
+    /// The stream is over at both ends and the carrier can take the next.
+    func carrierIsIdle(_ carrier: Carrier)
+    /// Whether the conversation may go on using this carrier; asked at every REKEY.
+    func carrierMayGoOn(_ carrier: Carrier) -> Bool
+    /// The peer logged off.
+    func carrierSaidBye(_ carrier: Carrier)
+    /// The last call: the carrier is closed.
+    func carrierClosed(_ carrier: Carrier, _ end: CarrierEnd)
+}
+
+/// Which conversation a carrier belongs to, and whose it is.
+struct Peer {
+    let conversation: ConversationID
+    let device: PublicKey
+
+    init(_ conversation: ConversationID, _ device: PublicKey) {
+        self.conversation = conversation
+        self.device = device
+    }
+}
+
+/// Numbers of a carrier that come from the configuration.
+struct CarrierTimings {
+    var heartbeat: Nanoseconds
+    var deadAfter: Nanoseconds
+    var rekeyFrames: UInt64
+    var rekeyBytes: UInt64
+    var rekeyEvery: Nanoseconds
+
+    init(_ settings: CommonSettings) {
+        heartbeat = settings.heartbeat.nanoseconds
+        deadAfter = settings.deadAfter.nanoseconds
+        rekeyFrames = settings.rekey.frames
+        rekeyBytes = settings.rekey.bytes
+        rekeyEvery = settings.rekey.every.nanoseconds
+    }
+}
+
+/// One carrier. Not thread-safe: it belongs to one shard.
+final class Carrier: Driver, Sleeper {
+    enum Phase {
+        /// Only CONFIRM (server) or CONFIRMED (client) may come.
+        case confirming
+        /// No stream.
+        case idle
+        /// OPEN came; the target is not connected yet (server only).
+        case dialing
+        /// A stream is open, in at least one direction.
+        case streaming
+        /// Both directions ended here; the server has not said CLOSED yet (client only).
+        case finishing
+        /// Over. Nothing may be called any more.
+        case closed
+    }
+
+    let side: Side
+    /// Whose carrier this is.
+    let peer: Peer
+    let timings: CarrierTimings
+    unowned let shard: Shard
+    unowned let owner: any CarrierOwner
+    let link: Endpoint
+    /// When the carrier was opened.
+    let since: Nanoseconds
+    /// The application's connection (client) or the target's (server), while a stream is open.
+    var app: Endpoint?
+    var keys: CarrierKeys
+    var phase: Phase
+    /// The service of the current or last stream, for logs.
+    var service: ServiceID?
+
+    // The pipe from the application to the link. `out` holds encoded frames not yet sent.
+    var out: UnsafeMutableRawPointer?
+    var outStart = 0
+    var outEnd = 0
+    var due: DueFrames = []
+    var opening: OpenMessage?
+    /// DATA bytes of this stream that were encoded.
+    var sentTotal: UInt64 = 0
+    /// The application closed its sending side, and FIN is encoded.
+    var sourceEnded = false
+
+    // The pipe from the link to the application. `inbound` holds received bytes: before `parsed` they
+    // are decoded, from there to `filled` they are not. Decoded plaintext waits in the vectors.
+    var inbound: UnsafeMutableRawPointer?
+    var parsed = 0
+    var filled = 0
+    var vectorFirst = 0
+    var vectorEnd = 0
+    /// DATA bytes of this stream that were decoded.
+    var receivedTotal: UInt64 = 0
+    /// FIN came with the right total.
+    var finReceived = false
+    /// ... and everything before it was written to the application, and its end passed on.
+    var finDelivered = false
+    /// The server said CLOSED (client only).
+    var closedReceived = false
+
+    // The link's health.
+    var lastHeard: Nanoseconds
+    var heartbeat: Timer?
+    /// Close in order as soon as everything encoded is sent (a server that drains).
+    var endWhenSent = false
+    /// The link ended after the stream was complete; only the last bytes are still to be written.
+    var linkIsGone = false
+
+    // REKEY.
+    var rekey = RekeyState()
+    /// Stream bytes, both ways, of the streams before this one.
+    var carriedBytes: UInt64 = 0
+
+    private var isAdvancing = false
+    private var advanceOnceMore = false
+
+    /// Takes over `link`, whose handshake is done.
+    init(
+        side: Side, link: Endpoint, keys: consuming CarrierKeys, phase: Phase, peer: Peer,
+        timings: CarrierTimings, shard: Shard, owner: any CarrierOwner
+    ) {
+        self.side = side
+        self.peer = peer
+        self.link = link
+        self.keys = keys
+        self.phase = phase
+        self.timings = timings
+        self.shard = shard
+        self.owner = owner
+        since = shard.now
+        lastHeard = shard.now
+        rekey.begin(now: shard.now, timings)
+        shard.counters.carriersOpen += 1
+        link.driver = self
+        armHeartbeat()
+    }
+
+    /// Whether an application's connection is open here, or about to be.
+    var hasStream: Bool { app != nil || phase == .dialing }
+
+    // MARK: Going on
+
+    /// Does whatever can be done now, in both directions, but not for longer than a fair share.
+    func advance() {
+        // A call from within (an owner that starts the next stream at once) is done at the end.
+        guard !isAdvancing else {
+            advanceOnceMore = true
+            return
+        }
+        isAdvancing = true
+        defer { isAdvancing = false }
+        repeat {
+            advanceOnceMore = false
+            guard phase != .closed, linkIsWell(), applicationIsWell() else { return }
+            guard receive(), transmit() else { return }
+            rekeyIfDue()
+            if endWhenSent, phase == .idle, outStart == outEnd, due.isEmpty { return end(.orderly) }
+        } while advanceOnceMore
+    }
+
+    private func linkIsWell() -> Bool {
+        guard link.failed, !linkIsGone else { return true }
+        link.failed = false
+        let error = link.takeError()
+        if error != 0 { lost(errorText(error)) }
+        return phase != .closed
+    }
+
+    private func applicationIsWell() -> Bool {
+        guard let app, app.failed else { return true }
+        app.failed = false
+        let error = app.takeError()
+        // EPIPE says that bytes cannot be written any more; what it sent may still be read.
+        if error != 0 { applicationBroke(error) }
+        return phase != .closed
+    }
+
+    // MARK: Streams
+
+    /// Opens a stream for the application connection `app` (client, idle only). OPEN and what the
+    /// application has already sent leave together.
+    func open(_ message: OpenMessage, for app: Endpoint) {
+        beginStream(message.service, app)
+        opening = message
+        phase = .streaming
+        advance()
+    }
+
+    /// The target is connected (server, dialing only).
+    func connected(_ target: Endpoint) {
+        beginStream(service, target)
+        phase = .streaming
+        lastHeard = shard.now
+        advance()
+    }
+
+    private func beginStream(_ service: ServiceID?, _ app: Endpoint) {
+        self.service = service
+        self.app = app
+        app.driver = self
+        // A socket that was just accepted or connected can be written, and may have been written to:
+        // trying costs less than waiting for epoll to say so.
+        app.readable = true
+        app.writable = true
+        carriedBytes &+= sentTotal &+ receivedTotal
+        sentTotal = 0
+        receivedTotal = 0
+        sourceEnded = false
+        finReceived = false
+        finDelivered = false
+        closedReceived = false
+        shard.counters.streams += 1
+        shard.counters.streamsOpen += 1
+    }
+
+    /// Called whenever one direction has ended; the stream is over when both have.
+    func directionEnded() {
+        guard sourceEnded, finDelivered, let app else { return }
+        app.close()
+        self.app = nil
+        shard.counters.streamsOpen -= 1
+        guard !linkIsGone else { return end(.orderly) }
+        switch side {
+        case .server:
+            due.insert(.closed)
+            phase = .idle
+            owner.carrierIsIdle(self)
+        case .client:
+            phase = .finishing
+            if closedReceived { finished() }
+        }
+    }
+
+    /// The client's stream is over at the server's end too.
+    func finished() {
+        phase = .idle
+        owner.carrierIsIdle(self)
+    }
+
+    // MARK: Ending
+
+    /// The service cannot be had (server, dialing only): says why and closes.
+    func refuse(_ reason: CloseReason) {
+        giveUp(.refused, reason, "refused: \(reason)")
+    }
+
+    /// Ends the stream abnormally and the carrier with it; the far application sees a reset.
+    func abort(_ reason: CloseReason, _ why: String) {
+        giveUp(.abort, reason, why)
+    }
+
+    /// The application's connection broke.
+    func applicationBroke(_ error: Int32) {
+        switch side {
+        case .client: abort(.applicationReset, "application: \(errorText(error))")
+        case .server: abort(.targetReset, "target: \(errorText(error))")
+        }
+    }
+
+    private func giveUp(_ type: FrameType, _ reason: CloseReason, _ why: String) {
+        guard phase != .closed else { return }
+        sayLastWords(type, ReasonMessage(reason: reason))
+        end(.streamBroken(why))
+    }
+
+    /// The peer broke a rule, or a frame was not authentic.
+    func violated(_ what: String) { lost("protocol: \(what)") }
+
+    /// The link broke or the peer is gone. A stream whose every byte has arrived here, and left, still
+    /// gets its last bytes written; any other is reset.
+    func lost(_ why: String) {
+        guard phase != .closed, !linkIsGone else { return }
+        let isComplete = finReceived && sourceEnded && outStart == outEnd
+        guard isComplete, app != nil else { return end(phase == .idle ? .orderly : .lost(why)) }
+        linkIsGone = true
+        link.close()
+        releaseOut()
+        due = []
+    }
+
+    /// Closes everything; an application connection that is still there is reset, because not every
+    /// byte has arrived or left.
+    func end(_ how: CarrierEnd) {
+        guard phase != .closed else { return }
+        if let app {
+            app.reset()
+            self.app = nil
+            shard.counters.streamsOpen -= 1
+            shard.counters.brokenStreams += 1
+        }
+        phase = .closed
+        heartbeat?.cancel()
+        link.close()
+        releaseOut()
+        releaseInbound()
+        rekey = RekeyState()
+        shard.counters.carriersOpen -= 1
+        owner.carrierClosed(self, how)
+    }
+
+    /// Logs off (client, idle only) and closes.
+    func sayBye() {
+        guard phase == .idle else { return end(.orderly) }
+        sayLastWords(.bye, nil)
+        end(.orderly)
+    }
+}

@@ -1,0 +1,48 @@
+// Is the peer still there? Asked only when it can be answered:
+//
+// - A carrier that is being read asks with PING when it has heard nothing for a heartbeat, and is given
+//   up when it has heard nothing for the dead-peer time.
+// - A carrier that is not being read, because the application (or the target's connect) makes it wait,
+//   cannot hear. It says PING by itself, so that the other end, which may be waiting to send, knows
+//   that this one lives; and it asks the kernel whether the peer still acknowledges.
+//
+// TCP_USER_TIMEOUT is of no use here: it ends a connection whose peer is alive and keeps its window
+// shut, which is just what an application that rests looks like.
+internal import CLinux
+internal import Glibc
+
+extension Carrier {
+    /// Arms the next look at the peer.
+    func armHeartbeat() {
+        let giveUp = lastHeard &+ timings.deadAfter
+        let next = min(shard.now &+ timings.heartbeat, max(giveUp, shard.now))
+        // Rounded up to a sixteenth of a heartbeat, so that idle carriers wake the loop together.
+        let grain = max(timings.heartbeat / 16, 1_000_000)
+        let rounded = (next + grain - 1) / grain * grain
+        heartbeat = shard.arm(self, after: rounded &- shard.now)
+    }
+
+    func wake(_ timer: Timer, now: Nanoseconds) {
+        guard phase != .closed, !linkIsGone else { return }
+        if isStalled {
+            // Silence means nothing while nobody listens.
+            lastHeard = now
+            if kernelMissesPeer() { return lost("the peer's host does not answer") }
+            due.insert(.ping)
+        } else {
+            let silence = now &- min(lastHeard, now)
+            if silence >= timings.deadAfter { return lost("nothing heard for \(silence / 1_000_000) ms") }
+            if silence >= timings.heartbeat / 2, phase != .confirming { due.insert(.ping) }
+        }
+        armHeartbeat()
+        advance()
+    }
+
+    /// Whether something was sent (data, PING, or the kernel's window probes) and repeated, and no
+    /// acknowledgement came for the dead-peer time.
+    private func kernelMissesPeer() -> Bool {
+        var silence = ow_tcp_silence()
+        guard ow_read_tcp_silence(link.fd, &silence) == 0 else { return false }
+        return silence.unanswered >= 2 && UInt64(silence.last_ack_ms) * 1_000_000 >= timings.deadAfter
+    }
+}

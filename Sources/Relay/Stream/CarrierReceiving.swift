@@ -1,0 +1,256 @@
+// The pipe from the link to the application.
+//
+//   1. plaintext that waits is written first; nothing is read while the application does not take it,
+//      so TCP's own flow control reaches the far application
+//   2. complete frames are decoded in place, each by a decoder of its own, and checked
+//   3. DATA becomes one vector of the next write; small neighbours are joined
+//   4. FIN becomes a shutdown once everything before it is written
+//   5. more is received into the same region
+//
+// No plaintext is looked at before its tag was verified, and a frame that is not exactly the next one
+// ends the carrier.
+internal import Codec
+internal import Glibc
+internal import Wire
+
+extension Carrier {
+    /// The plaintext waiting to be written lives in the region; its vectors lie behind the last place
+    /// a received byte can have.
+    private var vectors: UnsafeMutablePointer<iovec> {
+        (inbound! + RegionSize.receive).assumingMemoryBound(to: iovec.self)
+    }
+    private static let vectorLimit = 16
+    /// Payloads up to this size are moved next to their neighbour instead of getting a vector.
+    private static let joined = 2048
+
+    /// Whether plaintext waits for the application, so that the link is not being read.
+    var isStalled: Bool { vectorFirst < vectorEnd || phase == .dialing }
+
+    /// Moves bytes from the link to the application. False if the carrier is closed now.
+    func receive() -> Bool {
+        var rounds = Self.roundsPerTurn
+        while true {
+            guard deliver() else { return phase != .closed }
+            guard linkIsGone || decodeFrames() else { return false }
+            if vectorFirst < vectorEnd { continue }
+            if finReceived, !finDelivered {
+                endOfReceiving()
+                guard phase != .closed else { return false }
+                continue
+            }
+            if parsed == filled {
+                parsed = 0
+                filled = 0
+            }
+            guard link.readable, phase != .dialing, !linkIsGone else { break }
+            guard rounds > 0 else {
+                shard.again(self)
+                break
+            }
+            rounds -= 1
+            guard receiveSome() else { return phase != .closed }
+        }
+        if filled == 0 { releaseInbound() }
+        return true
+    }
+
+    /// Writes the waiting plaintext. False if some is left (or the carrier is closed).
+    private func deliver() -> Bool {
+        while vectorFirst < vectorEnd {
+            guard let app, app.writable else { return false }
+            var wanted = 0
+            for index in vectorFirst..<vectorEnd { wanted += vectors[index].iov_len }
+            switch app.write(vectors + vectorFirst, vectorEnd - vectorFirst, wanted: wanted) {
+            case .moved(let count): written(count)
+            case .blocked, .ended: return false
+            case .failed(let error):
+                applicationBroke(error)
+                return false
+            }
+        }
+        vectorFirst = 0
+        vectorEnd = 0
+        return true
+    }
+
+    private func written(_ count: Int) {
+        var left = count
+        while left > 0 {
+            let length = vectors[vectorFirst].iov_len
+            guard left < length else {
+                left -= length
+                vectorFirst += 1
+                continue
+            }
+            vectors[vectorFirst].iov_base += left
+            vectors[vectorFirst].iov_len -= left
+            return
+        }
+    }
+
+    /// Everything the far application sent has been written: passes its end on.
+    private func endOfReceiving() {
+        finDelivered = true
+        app?.shutdownWrite()
+        directionEnded()
+    }
+
+    /// Reads once from the link. False if nothing came (or the carrier is closed).
+    private func receiveSome() -> Bool {
+        if inbound == nil {
+            inbound = shard.regions.take()
+            guard inbound != nil else {
+                end(.lost("out of memory"))
+                return false
+            }
+        }
+        if parsed > 0 {
+            memmove(inbound!, inbound! + parsed, filled - parsed)
+            filled -= parsed
+            parsed = 0
+        }
+        switch link.read(inbound! + filled, RegionSize.receive - filled) {
+        case .moved(let count):
+            filled += count
+            lastHeard = shard.now
+            return true
+        case .blocked:
+            if filled == 0 { releaseInbound() }
+            return false
+        case .ended: lost("the peer closed the carrier")
+        case .failed(let error): lost(errorText(error))
+        }
+        return false
+    }
+
+    /// Decodes complete frames until the vectors are full, the frames are used up, or one changes what
+    /// may happen next. False if the carrier is closed now.
+    private func decodeFrames() -> Bool {
+        while phase != .dialing, vectorEnd < Self.vectorLimit, !(finReceived && vectorFirst < vectorEnd),
+            filled - parsed >= FrameHeader.size
+        {
+            let frame = inbound! + parsed
+            let header: FrameHeader
+            do throws(WireError) {
+                header = try FrameHeader(parsing: frame)
+            } catch {
+                violated("\(error)")
+                return false
+            }
+            guard filled - parsed >= header.frameSize else { return true }
+            do throws(CodecError) {
+                let decoder = try keys.receiving.makeDecoder(nonce: header.nonce)
+                try decoder.decode(frame: frame, count: header.length, with: shard.cipher)
+            } catch {
+                violated("\(error)")
+                return false
+            }
+            parsed += header.frameSize
+            shard.counters.framesIn &+= 1
+            let plaintext = frame + FrameHeader.size
+            if header.type == .data {
+                guard isReceivingData else {
+                    violated("DATA without a stream")
+                    return false
+                }
+                append(plaintext, header.length)
+            } else {
+                guard handle(header.type, UnsafeRawBufferPointer(start: plaintext, count: header.length)) else {
+                    return false
+                }
+            }
+        }
+        return true
+    }
+
+    private var isReceivingData: Bool { phase == .streaming && !finReceived }
+
+    /// Adds decoded bytes to what the next write takes.
+    private func append(_ plaintext: UnsafeMutableRawPointer, _ length: Int) {
+        receivedTotal &+= UInt64(length)
+        shard.counters.bytesIn &+= UInt64(length)
+        if vectorEnd > 0, length <= Self.joined {
+            let last = vectors[vectorEnd - 1]
+            memmove(last.iov_base + last.iov_len, plaintext, length)
+            vectors[vectorEnd - 1].iov_len += length
+        } else {
+            vectors[vectorEnd] = iovec(iov_base: plaintext, iov_len: length)
+            vectorEnd += 1
+        }
+    }
+
+    /// A verified frame that is not DATA. False if the carrier is closed now.
+    private func handle(_ type: FrameType, _ plaintext: UnsafeRawBufferPointer) -> Bool {
+        if phase == .confirming {
+            guard type == (side == .server ? .confirm : .confirmed) else {
+                violated("\(type) before the carrier was confirmed")
+                return false
+            }
+            phase = .idle
+            owner.carrierConfirmed(self)
+            return phase != .closed
+        }
+        do throws(WireError) {
+            switch type {
+            case .open: try handleOpen(OpenMessage(parsing: plaintext))
+            case .fin: try handleFin(FinMessage(parsing: plaintext))
+            case .closed: handleClosed()
+            case .refused, .abort: try handleEnd(type, ReasonMessage(parsing: plaintext))
+            case .ping: due.insert(.pong)
+            case .pong: break
+            case .rekey: try handleRekey(RekeyMessage(parsing: plaintext))
+            case .bye: handleBye()
+            case .confirm, .confirmed, .data: violated("\(type) out of place")
+            }
+        } catch {
+            violated("\(error)")
+        }
+        return phase != .closed
+    }
+
+    private func handleOpen(_ message: OpenMessage) {
+        guard side == .server, phase == .idle else { return violated("OPEN out of place") }
+        phase = .dialing
+        service = message.service
+        owner.carrier(self, opens: message)
+    }
+
+    private func handleFin(_ message: FinMessage) {
+        guard isReceivingData else { return violated("FIN without a stream") }
+        guard message.total == receivedTotal else {
+            return violated("FIN says \(message.total) bytes, \(receivedTotal) came")
+        }
+        finReceived = true
+    }
+
+    private func handleClosed() {
+        guard side == .client, sourceEnded, finReceived, !closedReceived, phase == .streaming || phase == .finishing
+        else { return violated("CLOSED out of place") }
+        closedReceived = true
+        if phase == .finishing { finished() }
+    }
+
+    private func handleEnd(_ type: FrameType, _ message: ReasonMessage) {
+        // A server whose stream is over may still hear that the client's application gave up.
+        guard phase == .streaming || (side == .server && type == .abort && phase == .idle) else {
+            return violated("\(type) without a stream")
+        }
+        guard type == .abort || side == .client else { return violated("REFUSED by a client") }
+        end(.streamBroken("the other side says: \(message.reason)"))
+    }
+
+    private func handleBye() {
+        guard side == .server, phase == .idle else { return violated("BYE out of place") }
+        owner.carrierSaidBye(self)
+    }
+
+    func releaseInbound() {
+        guard let region = inbound else { return }
+        inbound = nil
+        parsed = 0
+        filled = 0
+        vectorFirst = 0
+        vectorEnd = 0
+        shard.regions.put(region)
+    }
+}

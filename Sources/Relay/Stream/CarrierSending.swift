@@ -1,0 +1,189 @@
+// The pipe from the application to the link.
+//
+//   1. what is encoded and unsent goes first; nothing else happens while the link is full
+//   2. control frames that are due are encoded at the front of the empty region
+//   3. the application is read straight into the payload places of up to four full frames
+//   4. each frame is encoded in place, by an encoder of its own
+//   5. FIN follows the last byte, with the total
+//   6. everything leaves in one call
+//
+// The region is given back as soon as it is empty, so an idle stream holds no buffer.
+internal import Codec
+internal import Glibc
+internal import Wire
+
+/// Control frames that wait for room in the region.
+struct DueFrames: OptionSet {
+    let rawValue: UInt8
+    static let confirm = DueFrames(rawValue: 1)
+    static let confirmed = DueFrames(rawValue: 2)
+    static let ping = DueFrames(rawValue: 4)
+    static let pong = DueFrames(rawValue: 8)
+    static let closed = DueFrames(rawValue: 16)
+}
+
+extension Carrier {
+    /// Rounds of reading and sending that one stream has before the others on its shard have theirs:
+    /// at most 512 KiB each way.
+    static let roundsPerTurn = 2
+
+    /// Moves bytes from the application to the link. False if the carrier is closed now.
+    func transmit() -> Bool {
+        guard !linkIsGone else { return true }
+        var rounds = Self.roundsPerTurn
+        while true {
+            if outStart < outEnd {
+                guard link.writable else { return true }
+                guard sendSome() else { return phase != .closed }
+                continue
+            }
+            outStart = 0
+            outEnd = 0
+            guard encodeDue() else { return false }
+            if phase == .streaming, !sourceEnded, let app, app.readable {
+                if rounds > 0 {
+                    rounds -= 1
+                    guard fill(from: app) else { return false }
+                } else if outEnd == 0 {
+                    shard.again(self)
+                    releaseOut()
+                    return true
+                }
+            }
+            guard outEnd > 0 else {
+                releaseOut()
+                return true
+            }
+        }
+    }
+
+    /// Sends from the region. False if the link is full or broken.
+    private func sendSome() -> Bool {
+        switch link.send(out! + outStart, outEnd - outStart) {
+        case .moved(let count):
+            outStart += count
+            return true
+        case .blocked, .ended: return false
+        case .failed(let error):
+            lost(errorText(error))
+            return false
+        }
+    }
+
+    /// Reads the application into the region behind what is there, and encodes. False if the carrier
+    /// is closed now.
+    private func fill(from app: Endpoint) -> Bool {
+        guard ensureOut() else { return false }
+        while app.readable {
+            let slots = min(RegionSize.frames, (RegionSize.bytes - outEnd) / RegionSize.fullFrame)
+            guard slots > 0 else { return true }
+            let vectors = shard.vectors
+            var place = out! + outEnd + FrameHeader.size
+            for slot in 0..<slots {
+                vectors[slot] = iovec(iov_base: place, iov_len: FrameHeader.maxPlaintext)
+                place += RegionSize.fullFrame
+            }
+            switch app.read(vectors, slots, wanted: slots * FrameHeader.maxPlaintext) {
+            case .moved(let count): guard encodeData(count) else { return false }
+            case .ended: return encodeFin()
+            case .blocked: return true
+            case .failed(let error):
+                applicationBroke(error)
+                return false
+            }
+            // Only an announced end is worth a second read before sending: FIN then leaves with the
+            // last bytes.
+            guard app.hungUp else { return true }
+        }
+        return true
+    }
+
+    /// Encodes `count` bytes that lie in the payload places from `outEnd` on.
+    private func encodeData(_ count: Int) -> Bool {
+        var left = count
+        while left > 0 {
+            let length = min(left, FrameHeader.maxPlaintext)
+            guard encode(.data, length) else { return false }
+            left -= length
+        }
+        sentTotal &+= UInt64(count)
+        shard.counters.bytesOut &+= UInt64(count)
+        return true
+    }
+
+    /// Encodes FIN, and CLOSED with it if the other direction has ended before.
+    private func encodeFin() -> Bool {
+        sourceEnded = true
+        let message = FinMessage(total: sentTotal)
+        message.write(to: out! + outEnd + FrameHeader.size)
+        guard encode(.fin, FinMessage.size) else { return false }
+        directionEnded()
+        guard phase != .closed else { return false }
+        return encodeDue()
+    }
+
+    /// Encodes the frames that are due, at `outEnd`. False if the carrier is closed now.
+    private func encodeDue() -> Bool {
+        guard !due.isEmpty || opening != nil || rekey.hasFrameDue else { return true }
+        guard ensureOut() else { return false }
+        // A confirmation is the first frame of its carrier, and OPEN the first of its stream.
+        for (frame, type) in Self.dueOrder where due.contains(frame) {
+            due.remove(frame)
+            guard encode(type, 0) else { return false }
+        }
+        if let message = opening {
+            opening = nil
+            message.write(to: out! + outEnd + FrameHeader.size)
+            guard encode(.open, message.encodedCount) else { return false }
+        }
+        return encodeRekey()
+    }
+
+    private static let dueOrder: [(DueFrames, FrameType)] = [
+        (.confirm, .confirm), (.confirmed, .confirmed), (.pong, .pong), (.ping, .ping), (.closed, .closed),
+    ]
+
+    /// Encodes one frame whose `length` plaintext bytes are in their place behind `outEnd`, with an
+    /// encoder that exists for this frame only.
+    func encode(_ type: FrameType, _ length: Int) -> Bool {
+        let frame = out! + outEnd
+        do throws(CodecError) {
+            let encoder = try keys.sending.makeEncoder()
+            FrameHeader(type: type, length: length, nonce: encoder.nonce).write(to: frame)
+            encoder.encode(frame: frame, count: length, with: shard.cipher)
+        } catch {
+            lost("\(error)")
+            return false
+        }
+        outEnd += FrameHeader.size + length + FrameHeader.tagSize
+        shard.counters.framesOut &+= 1
+        return true
+    }
+
+    /// One last frame, if the link takes it at once; nobody waits for it.
+    func sayLastWords(_ type: FrameType, _ reason: ReasonMessage?) {
+        guard !linkIsGone, phase != .confirming, outStart == outEnd, link.writable, ensureOut() else { return }
+        outStart = 0
+        outEnd = 0
+        reason?.write(to: out! + FrameHeader.size)
+        guard encode(type, reason == nil ? 0 : ReasonMessage.size) else { return }
+        _ = link.send(out!, outEnd)
+        outEnd = 0
+    }
+
+    /// Makes sure that there is a region to encode into. False, and the carrier closed, without memory.
+    private func ensureOut() -> Bool {
+        if out != nil { return true }
+        out = shard.regions.take()
+        if out == nil { end(.lost("out of memory")) }
+        return out != nil
+    }
+
+    func releaseOut() {
+        guard let region = out else { return }
+        out = nil
+        outStart = 0
+        outEnd = 0
+        shard.regions.put(region)
+    }
+}

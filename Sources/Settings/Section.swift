@@ -1,0 +1,186 @@
+// Typed access to one mapping of a configuration: every value is checked, every problem reported, nothing thrown.
+
+/// A value, where it was given, and whether it may be compared with others.
+struct Field<Value> {
+    let value: Value
+    /// nil if the value is the default.
+    let mark: Mark?
+    /// False if what was given is wrong and has been reported: `value` is the default then, and says nothing.
+    let isSound: Bool
+}
+
+/// One mapping with a fixed set of keys.
+struct Section {
+    /// How messages name it, such as `carriers.rekey`; empty at the top of the file.
+    let path: String
+    /// Where problems of the section as a whole are reported.
+    let mark: Mark
+    let findings: Findings
+    private let nodes: [String: Node]
+
+    /// Reads a mapping and reports every key that is not one of `keys`. nil, and reported, if it is none.
+    init?(_ node: Node, path: String, mark: Mark, keys: [String], findings: Findings) {
+        guard let entries = node.entries(path: path, form: "{\(keys[0]): …}", findings) else { return nil }
+        self.init(path: path, mark: mark, findings: findings, nodes: [:], entries: entries, keys: keys)
+    }
+
+    private init(
+        path: String, mark: Mark, findings: Findings, nodes: [String: Node], entries: [Node.Entry], keys: [String]
+    ) {
+        self.path = path
+        self.mark = mark
+        self.findings = findings
+        var nodes = nodes
+        for entry in entries {
+            if keys.contains(entry.key) {
+                nodes[entry.key] = entry.value
+            } else {
+                findings.report(
+                    entry.mark, "unknown key \(quoted(entry.key))\(path.isEmpty ? "" : " in \(path)")",
+                    Self.advice(on: entry.key, keys: keys))
+            }
+        }
+        self.nodes = nodes
+    }
+
+    private static func advice(on key: String, keys: [String]) -> String {
+        if let home = Keys.home(of: key) { return "\(key) belongs \(home)" }
+        if let near = nearest(to: key, among: keys) { return "did you mean \(near)?" }
+        return "known here: \(keys.joined(separator: ", "))"
+    }
+
+    /// How messages name a key of this section.
+    func name(_ key: String) -> String {
+        path.isEmpty ? key : "\(path).\(key)"
+    }
+
+    /// The value of a key, if it is given.
+    func node(_ key: String) -> Node? {
+        nodes[key]
+    }
+
+    /// The value of a key that has no default; nil, and reported, if it is missing.
+    func required(_ key: String, _ hint: String) -> Node? {
+        guard let node = nodes[key] else {
+            findings.report(mark, "\(name(key)) is missing", hint)
+            return nil
+        }
+        return node
+    }
+
+    /// A section below this one; one without any key if it is absent or wrong.
+    func section(_ key: String, keys: [String]) -> Section {
+        let none = Section(path: name(key), mark: mark, findings: findings, nodes: [:], entries: [], keys: keys)
+        guard let node = nodes[key] else { return none }
+        return Section(node, path: name(key), mark: node.mark, keys: keys, findings: findings) ?? none
+    }
+
+    // MARK: Quantities
+
+    func duration(
+        _ key: String, default standard: Duration, in range: ClosedRange<Duration>, wholeSeconds: Bool = false
+    ) -> Field<Duration> {
+        let field = quantity(
+            key, default: standard, in: range, form: "a duration such as \(Quantity.text(standard))", plainOnly: false,
+            parse: Quantity.duration, text: Quantity.text)
+        guard wholeSeconds, field.isSound, field.value.components.attoseconds != 0 else { return field }
+        findings.report(
+            field.mark, "\(name(key)) must be whole seconds, not \(Quantity.text(field.value))", "round it up")
+        return Field(value: standard, mark: field.mark, isSound: false)
+    }
+
+    func size(_ key: String, default standard: UInt64, in range: ClosedRange<UInt64>) -> UInt64 {
+        quantity(
+            key, default: standard, in: range, form: "a size such as \(Quantity.text(bytes: standard))",
+            plainOnly: false, parse: { text throws(Complaint) in UInt64(try Quantity.size(text)) },
+            text: { Quantity.text(bytes: $0) }
+        ).value
+    }
+
+    func count(_ key: String, default standard: Int, in range: ClosedRange<Int>) -> Field<Int> {
+        quantity(
+            key, default: standard, in: range, form: "a whole number such as \(standard)", plainOnly: true,
+            parse: Quantity.count, text: { String($0) })
+    }
+
+    private func quantity<Value: Comparable>(
+        _ key: String, default standard: Value, in range: ClosedRange<Value>, form: String, plainOnly: Bool,
+        parse: (String) throws(Complaint) -> Value, text: (Value) -> String
+    ) -> Field<Value> {
+        guard let node = nodes[key] else { return Field(value: standard, mark: nil, isSound: true) }
+        let unsound = Field(value: standard, mark: node.mark, isSound: false)
+        guard let given = node.text(path: name(key), form: form, plainOnly: plainOnly, findings) else {
+            return unsound
+        }
+        do throws(Complaint) {
+            let value = try parse(given)
+            guard range.contains(value) else {
+                findings.report(
+                    node.mark, "\(name(key)) is \(text(value))",
+                    "it may be \(text(range.lowerBound)) to \(text(range.upperBound))")
+                return unsound
+            }
+            return Field(value: value, mark: node.mark, isSound: true)
+        } catch {
+            findings.report(node.mark, Complaint("\(name(key)): \(error.message)", error.hint))
+            return unsound
+        }
+    }
+}
+
+// MARK: - Kinds of nodes
+
+extension Node {
+    /// The entries of a mapping; nil, and reported, if it is none.
+    func entries(path: String, form: String, _ findings: Findings) -> [Entry]? {
+        switch content {
+        case .mapping(let entries):
+            return entries
+        case .scalar, .list:
+            findings.report(
+                mark, "\(path.isEmpty ? "the file" : path) must be a mapping, found \(kind)",
+                path.isEmpty ? "write lines of KEY: VALUE" : "write \(path.split(separator: ".").last ?? ""): \(form)")
+        case .refused:
+            break
+        }
+        return nil
+    }
+
+    /// The items of a list, or a single text as a list of one; nil, and reported, if it is neither.
+    func items(path: String, form: String, _ findings: Findings) -> [Node]? {
+        switch content {
+        case .list(let items):
+            return items
+        case .scalar where !isNothing:
+            return [self]
+        case .scalar, .mapping:
+            findings.report(mark, "\(path) must be \(form), found \(kind)", "write \(form)")
+        case .refused:
+            break
+        }
+        return nil
+    }
+
+    /// A text of one line; nil, and reported, if it is something else. `plainOnly` refuses text in quotes.
+    func text(path: String, form: String, plainOnly: Bool = false, _ findings: Findings) -> String? {
+        switch content {
+        case .scalar(let text, let isPlain) where !isNothing:
+            guard isPlain || !plainOnly else {
+                findings.report(mark, "\(path) must be \(form), found text in quotes", "remove the quotes")
+                return nil
+            }
+            guard !hasControlCharacter(text) else {
+                findings.report(
+                    mark, "\(path) is \(quoted(text)), which contains a control character",
+                    "write \(form) on one line")
+                return nil
+            }
+            return text
+        case .scalar, .list, .mapping:
+            findings.report(mark, "\(path) must be \(form), found \(kind)", "write \(form)")
+        case .refused:
+            break
+        }
+        return nil
+    }
+}

@@ -1,0 +1,189 @@
+// A server's configuration: nodes to checked settings.
+
+internal import Pairing
+internal import Wire
+
+struct ServerDecoding {
+    let surroundings: Surroundings
+    private var findings: Findings { surroundings.findings }
+
+    init(_ surroundings: Surroundings) {
+        self.surroundings = surroundings
+    }
+
+    /// The settings; nil if something without which there are none is missing or wrong, which is then reported.
+    /// Settings that come with reported problems are not to be used either.
+    func settings(_ root: Node) -> ServerSettings? {
+        guard let top = Section(root, path: "", mark: root.mark, keys: Keys.server, findings: findings) else {
+            return nil
+        }
+        let listen = self.listen(top)
+        let identity = top.required("identity", "make one with: oncewire keygen --identity FILE, and write FILE here")
+            .flatMap { surroundings.identity($0) }
+        let services = self.services(top, listen: listen)
+        let devices = self.devices(top, known: services?.known, own: identity?.identity.publicKey)
+        let conversation = self.conversation(top)
+        let admission = self.admission(top)
+        let common = top.common()
+        guard let identity, let services, let devices else { return nil }
+        return ServerSettings(
+            listen: listen, identity: identity.identity, identityPath: identity.path, services: services.settings,
+            devices: devices, conversation: conversation, common: common, admission: admission)
+    }
+
+    private func listen(_ top: Section) -> [Address] {
+        guard let node = top.required("listen", "write listen: \"0.0.0.0:7700\"") else { return [] }
+        let listeners = surroundings.listeners(node, path: "listen")
+        var check = ListenerCheck()
+        for listener in listeners {
+            check.add(listener, findings: findings)
+        }
+        return listeners.map(\.value)
+    }
+
+    // MARK: Services
+
+    /// `known` also has the services whose own settings are wrong, so that those are reported once and not again
+    /// for every device that uses them.
+    private func services(
+        _ top: Section, listen: [Address]
+    ) -> (settings: [ServiceID: ServerService], known: Set<ServiceID>)? {
+        let form = "{postgres: {target: \"127.0.0.1:5432\"}}"
+        guard let node = top.required("services", "write services: \(form)"),
+            let entries = node.entries(path: "services", form: form, findings)
+        else { return nil }
+        if entries.isEmpty {
+            findings.report(node.mark, "services is empty", "write services: \(form)")
+        }
+        var settings: [ServiceID: ServerService] = [:]
+        var known: Set<ServiceID> = []
+        for entry in entries {
+            guard let id = surroundings.serviceID(entry.key, at: entry.mark) else { continue }
+            known.insert(id)
+            settings[id] = service(entry, listen: listen)
+        }
+        return (settings, known)
+    }
+
+    private func service(_ entry: Node.Entry, listen: [Address]) -> ServerService? {
+        let path = "services.\(entry.key)"
+        guard
+            let section = Section(
+                entry.value, path: path, mark: entry.mark, keys: Keys.serverService, findings: findings)
+        else { return nil }
+        let timeout = section.duration("connect-timeout", default: .seconds(5), in: .milliseconds(1)...(.seconds(600)))
+        guard let node = section.required("target", "write target: \"127.0.0.1:PORT\""),
+            let target = surroundings.address(node, path: "\(path).target", allowsPortZero: false)
+        else { return nil }
+        if listen.contains(target) {
+            findings.report(
+                node.mark, "\(path).target is an address this server itself listens on",
+                "name the address of the service")
+        }
+        return ServerService(target: target, connectTimeout: timeout.value)
+    }
+
+    // MARK: Devices
+
+    private func devices(_ top: Section, known: Set<ServiceID>?, own: PublicKey?) -> [Device]? {
+        let form = "{laptop: {key: \"owpub-…\", services: [postgres]}}"
+        guard let node = top.required("devices", "write devices: \(form)"),
+            let entries = node.entries(path: "devices", form: form, findings)
+        else { return nil }
+        var owners: [PublicKey: Node.Entry] = [:]
+        return entries.compactMap { entry -> Device? in
+            guard isDeviceName(entry.key, at: entry.mark),
+                let section = Section(
+                    entry.value, path: "devices.\(entry.key)", mark: entry.mark, keys: Keys.device, findings: findings)
+            else { return nil }
+            let services = self.services(of: section, known: known)
+            guard let node = section.required("key", "run on the device: oncewire pubkey --identity FILE"),
+                let key = surroundings.publicKey(node, path: section.name("key"), ofWhom: "the device")
+            else { return nil }
+            if key == own {
+                findings.report(
+                    node.mark, "\(section.name("key")) is this server's own key", "put the device's key here")
+            }
+            if let other = owners[key] {
+                findings.report(
+                    node.mark,
+                    "\(entry.key) has the same key as \(other.key) at \(other.mark.line):\(other.mark.column)",
+                    "give every device a key of its own: oncewire keygen")
+            } else {
+                owners[key] = entry
+            }
+            return Device(name: entry.key, key: key, services: services)
+        }
+    }
+
+    private func isDeviceName(_ name: String, at mark: Mark) -> Bool {
+        let bytes = name.utf8
+        guard (1...63).contains(bytes.count), let first = bytes.first, isLetterOrDigit(first),
+            bytes.allSatisfy({ isLetterOrDigit($0) || "._-@".utf8.contains($0) }), !looksLikeKey(name)
+        else {
+            findings.report(
+                mark, "\(quoted(name)) is not a device name",
+                "use 1 to 63 letters, digits, dots, hyphens, underscores and @, a letter or digit first")
+            return false
+        }
+        return true
+    }
+
+    private func services(of device: Section, known: Set<ServiceID>?) -> Set<ServiceID> {
+        guard let node = device.required("services", "list the services this device may use: [postgres]"),
+            let items = node.items(path: device.name("services"), form: "a list of services", findings)
+        else { return [] }
+        var services: Set<ServiceID> = []
+        for item in items {
+            guard let text = item.text(path: device.name("services"), form: "a list of services", findings) else {
+                continue
+            }
+            guard let id = ServiceID(text), known?.contains(id) != false else {
+                findings.report(
+                    item.mark, "\(device.name("services")): unknown service \(quoted(text))",
+                    Self.advice(on: text, known: known ?? []))
+                continue
+            }
+            if !services.insert(id).inserted {
+                findings.report(item.mark, "\(device.name("services")): \(text) is listed twice", "remove one")
+            }
+        }
+        return services
+    }
+
+    private static func advice(on text: String, known: Set<ServiceID>) -> String {
+        let names = known.map(\.text).sorted()
+        guard !names.isEmpty else { return "add it under services" }
+        let shown = names.prefix(12).joined(separator: ", ") + (names.count > 12 ? ", …" : "")
+        let near = nearest(to: text, among: names).map { "did you mean \($0)? " } ?? ""
+        return "\(near)known services: \(shown)"
+    }
+
+    // MARK: Conversation and admission
+
+    private func conversation(_ top: Section) -> Lifetimes {
+        let standard = Lifetimes()
+        let section = top.section("conversation", keys: Keys.conversation)
+        let range = Duration.seconds(1)...(.seconds(365 * 86_400))
+        let epoch = section.duration("epoch", default: standard.epoch, in: range, wholeSeconds: true)
+        let idle = section.duration("idle", default: standard.idle, in: range, wholeSeconds: true)
+        let lifetime = section.duration("lifetime", default: standard.lifetime, in: range, wholeSeconds: true)
+        section.requireOrder(("epoch", epoch), isBelow: ("lifetime", lifetime), orEqual: true, Quantity.text)
+        section.requireOrder(("idle", idle), isBelow: ("lifetime", lifetime), orEqual: true, Quantity.text)
+        return Lifetimes(epoch: epoch.value, idle: idle.value, lifetime: lifetime.value)
+    }
+
+    private func admission(_ top: Section) -> AdmissionSettings {
+        let standard = AdmissionSettings()
+        let section = top.section("admission", keys: Keys.admission)
+        let range = Duration.milliseconds(10)...(.seconds(60))
+        let firstByte = section.duration("first-byte", default: standard.firstByte, in: range)
+        let handshake = section.duration("handshake", default: standard.handshake, in: range)
+        section.requireOrder(("first-byte", firstByte), isBelow: ("handshake", handshake), orEqual: true, Quantity.text)
+        return AdmissionSettings(
+            firstByte: firstByte.value, handshake: handshake.value,
+            pairRate: section.count("pair-rate", default: standard.pairRate, in: 1...100_000).value,
+            pairBurst: section.count("pair-burst", default: standard.pairBurst, in: 1...1_000_000).value,
+            pendingPairs: section.count("pending-pairs", default: standard.pendingPairs, in: 1...65_536).value)
+    }
+}

@@ -1,0 +1,41 @@
+// Where a server keeps its conversations. Memory today; durable stores follow behind the same protocol.
+
+package import Pairing
+
+/// Why a conversation was not stored.
+package enum VaultError: Error, Equatable, Sendable {
+    /// As many live conversations as the vault may hold. The pairing is refused.
+    case full(capacity: Int)
+}
+
+/// The server's store of conversations. Safe to call from every thread.
+///
+/// Time is always given by the caller. A conversation that has expired at that time is as good as gone, whether or not
+/// a sweep has come by since.
+package protocol ConversationVault: Sendable {
+    /// Keeps a conversation whose client has confirmed its keys. If the vault is full it is swept first, as of the
+    /// time the conversation was last used.
+    func store(_ conversation: consuming Conversation) throws(VaultError)
+
+    /// Lends the conversation to `body`, alone, and notes its use if `body` returns: a body that throws, because the
+    /// message did not prove anything, prolongs nothing. Nil if it is unknown or has expired at `now`.
+    func withConversation<R: ~Copyable, E: Error>(
+        _ id: ConversationID, at now: ContinuousClock.Instant, _ body: (inout Conversation) throws(E) -> R
+    ) throws(E) -> R?
+
+    /// Notes that a carrier or a stream used the conversation. Does not bring back one that has expired.
+    func touch(_ id: ConversationID, at now: ContinuousClock.Instant)
+
+    /// Whether the conversation is here and has not expired at `now`. Prolongs nothing.
+    func isLive(_ id: ConversationID, at now: ContinuousClock.Instant) -> Bool
+
+    /// Ends a conversation now: its root is wiped before this returns.
+    func remove(_ id: ConversationID)
+
+    /// Removes every conversation that has expired at `now`, moves the ratchet of the others on, and returns how many
+    /// were removed. To be called every so often, at least once per epoch.
+    @discardableResult func sweep(at now: ContinuousClock.Instant) -> Int
+
+    /// How many conversations there are, those included that have expired since the last sweep.
+    var count: Int { get }
+}

@@ -1,0 +1,41 @@
+// The kinds of frame on a carrier, and how long each one's plaintext may be.
+
+/// The first byte of a frame header.
+package enum FrameType: UInt8, Sendable, CaseIterable {
+    /// Client to server: begins a stream (``OpenMessage``).
+    case open = 1
+    /// Application bytes of the stream, 1...65536.
+    case data = 2
+    /// No more DATA in this direction (``FinMessage``).
+    case fin = 3
+    /// Server to client: the stream is over at this end too, the carrier is idle again. Empty.
+    case closed = 4
+    /// Server to client: there will be no stream (``ReasonMessage``).
+    case refused = 5
+    /// The stream ends in both directions, not in order (``ReasonMessage``).
+    case abort = 6
+    /// Asks for a PONG. Empty.
+    case ping = 7
+    /// Answers a PING. Empty.
+    case pong = 8
+    /// New key agreement within the carrier (``RekeyMessage``).
+    case rekey = 9
+    /// Log-off: both ends forget the conversation. Empty.
+    case bye = 10
+    /// Client to server: the first frame of a pairing carrier, proves that the client has the keys. Empty.
+    case confirm = 11
+    /// Server to client: the answer to CONFIRM. Empty.
+    case confirmed = 12
+
+    /// Whether a plaintext of `length` bytes is legal in a frame of this type.
+    package func allows(length: Int) -> Bool {
+        switch self {
+        case .open: OpenMessage.legalSizes.contains(length)
+        case .data: 1...FrameHeader.maxPlaintext ~= length
+        case .fin: length == FinMessage.size
+        case .refused, .abort: length == ReasonMessage.size
+        case .rekey: length == RekeyMessage.stepSize || length == RekeyMessage.keyStepSize
+        case .closed, .ping, .pong, .bye, .confirm, .confirmed: length == 0
+        }
+    }
+}

@@ -1,0 +1,36 @@
+// Why bytes from a peer were not a message. Values only; nothing here does I/O.
+
+/// Bytes received from the peer that are not a message of this protocol version. Always the peer's fault
+/// (or that of whoever changed the bytes on the way): the carrier they arrived on is closed.
+package enum WireError: Error, Equatable, Sendable {
+    /// A frame type no version 1 endpoint sends.
+    case unknownFrameType(UInt8)
+    /// The flags byte of a frame header is not zero.
+    case flagsNotZero(UInt8)
+    /// A reserved field, or an unused part of a field, is not zero.
+    case reservedNotZero
+    /// The frame header names a plaintext length this frame type never has.
+    case illegalFrameLength(FrameType, UInt32)
+    /// A message has a length in bytes that it cannot have.
+    case wrongLength(expected: Int, received: Int)
+    /// The source address family of an OPEN is none of 0, 4, 6.
+    case unknownAddressFamily(UInt8)
+    /// The service id of an OPEN is empty, too long or has a character outside `[a-z0-9._-]`.
+    case malformedServiceID
+    /// An options bit of an OPEN that version 1 does not know.
+    case unknownOptions(UInt32)
+    /// A close reason outside the table.
+    case unknownReason(UInt8)
+    /// A REKEY step outside 1...3, or one whose length does not fit it.
+    case malformedRekey
+    /// A handshake message that does not begin with "OW".
+    case notOncewire
+    /// A handshake message of another protocol version.
+    case unsupportedVersion(UInt8)
+    /// A handshake message kind outside the table.
+    case unknownHandshakeKind(UInt8)
+    /// A handshake message of another kind than the one due here.
+    case unexpectedHandshakeKind(HandshakeKind)
+    /// The pattern byte of a PAIR payload is not one that version 1 knows.
+    case unknownPattern(UInt8)
+}

@@ -1,0 +1,54 @@
+// oncewire check: reads a configuration as the daemon would, and does nothing with it.
+import ArgumentParser
+import Glibc
+import Settings
+import Wire
+
+struct CheckCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "check",
+        abstract: "Check a configuration file of a server or a client.",
+        discussion: """
+            Every problem is reported at once as file:line:column, with what to do about it, and the exit status \
+            is 78. The identity file is loaded too; nothing is changed and no address is bound.
+
+            Examples:
+              oncewire check --config /etc/oncewire/server.yaml
+              oncewire check --config client.yaml --show     every value in force, defaults included
+            """)
+
+    @Option(help: ArgumentHelp("The configuration file.", valueName: "file"), completion: .file(extensions: ["yaml"]))
+    var config: String
+
+    @Flag(help: "Print every value in force as YAML, those that were not written included.")
+    var show = false
+
+    func run() throws {
+        prepareProcess()
+        let loaded: Loaded
+        do {
+            loaded = try SettingsFile.load(path: config)
+        } catch {
+            throw refused(error)
+        }
+        writeAll(show ? loaded.rendering : "\(config): \(summary(loaded))\n", to: STDOUT_FILENO)
+    }
+
+    private func summary(_ loaded: Loaded) -> String {
+        switch loaded {
+        case .server(let server):
+            "a good server configuration (services: \(list(server.services.keys.map(\.text))); devices: "
+                + "\(list(server.devices.map(\.name))))"
+        case .client(let client):
+            "a good client configuration (services: \(list(client.services.keys.map(\.text))); server: \(client.server))"
+        }
+    }
+
+    private func list(_ names: [String]) -> String { names.sorted().joined(separator: ", ") }
+}
+
+/// Prints every problem of a configuration and gives back the status to throw.
+func refused(_ configuration: SettingsFailure) -> ExitCode {
+    writeAll("\(configuration)\n", to: STDERR_FILENO)
+    return ExitStatus.badConfiguration
+}

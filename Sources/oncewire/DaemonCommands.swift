@@ -1,0 +1,80 @@
+// oncewire server, oncewire client: a configuration file becomes a running daemon.
+import Admin
+import ArgumentParser
+import Logging
+import Relay
+import Settings
+
+struct ServerCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "server",
+        abstract: "Run the daemon next to the services.",
+        discussion: """
+            Prints one line on standard output when it is ready and tells systemd, if there is one. Logs go to \
+            standard error. SIGTERM or SIGINT lets open streams end (the setting `drain` says how long), then it \
+            exits with 0.
+
+            Example:
+              oncewire server --config /etc/oncewire/server.yaml
+            """)
+
+    @OptionGroup var options: DaemonOptions
+
+    func run() async throws {
+        let settings = try options.load(SettingsFile.loadServer)
+        try await serve(role: .server, logLevel: settings.common.logLevel) { events in
+            Daemon(server: settings, events: events)
+        }
+    }
+}
+
+struct ClientCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "client",
+        abstract: "Run the daemon next to the applications.",
+        discussion: """
+            Prints one line on standard output when it listens for applications; the server need not be there \
+            yet, the client keeps trying. Logs go to standard error. SIGTERM or SIGINT lets open streams end \
+            (the setting `drain` says how long), then it exits with 0.
+
+            Example:
+              oncewire client --config /etc/oncewire/client.yaml
+            """)
+
+    @OptionGroup var options: DaemonOptions
+
+    func run() async throws {
+        let settings = try options.load(SettingsFile.loadClient)
+        try await serve(role: .client, logLevel: settings.common.logLevel) { events in
+            Daemon(client: settings, events: events)
+        }
+    }
+}
+
+/// What both daemons are called with.
+struct DaemonOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("The configuration file.", valueName: "file"), completion: .file(extensions: ["yaml"]))
+    var config: String
+
+    /// Prepares the process, because identities are loaded with the settings, and reads the file.
+    func load<Settings>(_ read: (String) throws(SettingsFailure) -> Settings) throws -> Settings {
+        prepareProcess()
+        revealSecretsIfAsked()
+        raiseDescriptorLimit()
+        do {
+            return try read(config)
+        } catch {
+            throw refused(error)
+        }
+    }
+}
+
+/// Runs a daemon until a signal has drained it.
+private func serve(
+    role: DaemonService.Role, logLevel: LogLevel, make: (@escaping @Sendable (RelayEvent) -> Void) -> Daemon
+) async throws {
+    let logger = Logger.onStandardError(level: Logger.Level(logLevel))
+    let log = EventLog(logger)
+    let daemon = make { log.record($0) }
+    try await DaemonService(role: role, daemon: daemon, log: log).runUntilSignalled(logger: logger)
+}

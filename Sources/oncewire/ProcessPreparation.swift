@@ -1,0 +1,44 @@
+// What a process of this program does before it touches a key: signals, permissions, dumps, limits.
+import CLinux
+import Glibc
+
+/// Makes the process fit to hold secrets. Called first by every command.
+func prepareProcess() {
+    openStandardDescriptors()
+    // A peer that went away is an error of write(2), not the end of the process.
+    signal(SIGPIPE, SIG_IGN)
+    // What is created is for this user and group: a unix socket of a service is usable by members of the
+    // group. Key files narrow this to the user alone.
+    umask(0o007)
+    refuseDumps()
+}
+
+/// Makes sure that descriptors 0, 1 and 2 are open, so that no socket gets a number that something prints to.
+private func openStandardDescriptors() {
+    while true {
+        let descriptor = open("/dev/null", O_RDWR)
+        guard (0...2).contains(descriptor) else {
+            if descriptor > 2 { close(descriptor) }
+            return
+        }
+    }
+}
+
+/// No core file, and no other process of this user that reads or traces this one. Debug builds stay open to
+/// debuggers, and to tests that look for secrets in their memory.
+private func refuseDumps() {
+    #if !DEBUG
+        var none = rlimit(rlim_cur: 0, rlim_max: 0)
+        setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &none)
+        ow_refuse_dumps()
+    #endif
+}
+
+/// Raises the soft limit of open descriptors to the hard one: every application connection takes two.
+func raiseDescriptorLimit() {
+    let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+    var limit = rlimit()
+    guard getrlimit(resource, &limit) == 0, limit.rlim_cur < limit.rlim_max else { return }
+    limit.rlim_cur = limit.rlim_max
+    setrlimit(resource, &limit)
+}

@@ -1,0 +1,48 @@
+import Logging
+import Relay
+import Settings
+import Testing
+
+@testable import Admin
+
+@Suite struct EventLogTests {
+    let pipe = Pipe()
+
+    func logger(_ level: Logger.Level) -> Logger {
+        let sink = LogSink(descriptor: pipe.writeEnd)
+        return Logger(label: "test") { _ in DaemonLogHandler(sink: sink, style: .journal, level: level) }
+    }
+
+    @Test("An event becomes one line with its own severity")
+    func oneLine() {
+        EventLog(logger(.info)).record(.acceptPaused("no descriptors"))
+        #expect(pipe.drain() == "<4>\(RelayEvent.acceptPaused("no descriptors"))\n")
+    }
+
+    @Test("Events below the configured level are not written")
+    func filtered() {
+        let log = EventLog(logger(Logger.Level(LogLevel.warning)))
+        log.record(.draining(streams: 3))
+        log.record(.stranger("192.0.2.1:4000", "wrong first bytes"))
+        #expect(pipe.drain().isEmpty)
+    }
+
+    @Test("A flood of strangers writes a few lines and says how many more there were")
+    func flood() {
+        let log = EventLog(logger(.debug))
+        for port in 0..<1000 { log.record(.stranger("192.0.2.1:\(port)", "silent")) }
+        let lines = pipe.drain().split(separator: "\n")
+        #expect(lines.count == 10)
+        log.reportSuppressed()
+        #expect(pipe.drain().contains("990 lines about peers turned away suppressed"))
+    }
+
+    @Test("Other events are written while strangers are suppressed")
+    func othersPass() {
+        let log = EventLog(logger(.debug))
+        for port in 0..<100 { log.record(.stranger("192.0.2.1:\(port)", "silent")) }
+        _ = pipe.drain()
+        log.record(.acceptResumed)
+        #expect(pipe.drain() == "<6>\(RelayEvent.acceptResumed)\n")
+    }
+}

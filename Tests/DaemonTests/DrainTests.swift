@@ -1,0 +1,88 @@
+// Stopping: SIGTERM lets what runs come to its end, for a while.
+
+import Foundation
+import Glibc
+import Testing
+
+@Suite("Drain", .timeLimit(.minutes(2)))
+struct DrainTests {
+    enum Side: CaseIterable { case client, server }
+
+    @Test(
+        "A transfer under way when a daemon gets SIGTERM completes; new connections are refused; exit 0",
+        arguments: Side.allCases)
+    func completes(side: Side) async throws {
+        let count = 50_000_000
+        try await withScene { scene in
+            let gate = Gate()
+            let service = try scene.service { connection in
+                var pattern = Pattern(seed: 51)
+                try connection.send(pattern.bytes(1000))
+                gate.wait()
+                for _ in 0..<(count / 1000 - 1) { try connection.send(pattern.bytes(1000)) }
+                try connection.finish()
+                _ = try connection.receiveToEnd()
+            }
+            // The end of each test comes by itself: the drain time-out is far away.
+            let tunnel = try await scene.tunnel(TunnelPlan(to: service.endpoint).with { $0.drain = "60s" })
+            let socket = try await tunnel.connect()
+            let first = try await onThread { try socket.receive(exactly: 1000) }
+            #expect(first == Pattern.bytes(seed: 51, count: 1000))
+
+            let stopping = side == .client ? tunnel.client : tunnel.server
+            let refusing = side == .client ? tunnel.endpoint() : tunnel.serverEndpoint
+            stopping.signal(SIGTERM)
+            try await eventually("\(stopping.name) refuses new connections") {
+                do {
+                    _ = try await onThread { try Socket.connect(to: refusing) }
+                    return false
+                } catch let error as SocketError {
+                    return error.code == ECONNREFUSED
+                }
+            }
+            #expect(stopping.end == nil)
+            gate.open()
+            let rest = try await onThread { try socket.digestToEnd() }
+            #expect(rest == Pattern.digest(seed: 51, skipping: 1000, count: count - 1000))
+            socket.close()
+            #expect(try await stopping.waitForEnd() == .exited(0))
+            try await tunnel.stop()
+        }
+    }
+
+    @Test(
+        "A stream that never ends is cut when the drain time-out has passed, with a reset, and the exit is 0",
+        arguments: Side.allCases)
+    func cuts(side: Side) async throws {
+        try await withScene { scene in
+            let seen = Inbox<Sight>()
+            let service = try scene.watcher(into: seen, greeting: "ready")
+            let tunnel = try await scene.tunnel(TunnelPlan(to: service.endpoint).with { $0.drain = "1s" })
+            let socket = try await tunnel.connect()
+            _ = try await onThread { try socket.receive(exactly: 5) }
+            let stopping = side == .client ? tunnel.client : tunnel.server
+            let start = ContinuousClock.now
+            stopping.signal(SIGTERM)
+            #expect(try await onThread { try socket.receiveToAnyEnd() } == ([], .reset))
+            #expect(ContinuousClock.now - start >= .milliseconds(990))
+            #expect(try await seen.next() == Sight(count: 0, end: .reset))
+            #expect(try await stopping.waitForEnd(within: .seconds(5)) == .exited(0))
+            try await tunnel.stop()
+        }
+    }
+
+    @Test(
+        "Idle daemons stop at once, long before the drain time-out, on SIGTERM and on SIGINT",
+        arguments: [SIGTERM, SIGINT])
+    func idle(signal: Int32) async throws {
+        try await withScene { scene in
+            let echo = try scene.echo()
+            let tunnel = try await scene.tunnel(TunnelPlan(to: echo.endpoint).with { $0.drain = "60s" })
+            try await expectEcho(tunnel)
+            for child in [tunnel.server, tunnel.client] {
+                child.signal(signal)
+                #expect(try await child.waitForEnd(within: .seconds(10)) == .exited(0))
+            }
+        }
+    }
+}

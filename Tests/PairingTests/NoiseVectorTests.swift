@@ -1,0 +1,120 @@
+// Known answers: the cacophony vectors (as shipped with snow), byte for byte, with the KEM left out.
+
+import Codec
+import Foundation
+import Testing
+
+@testable import Pairing
+
+/// One published handshake with its transport messages.
+struct NoiseVector: Decodable, Sendable, CustomTestStringConvertible {
+    struct Message: Decodable, Sendable {
+        let payload: String
+        let ciphertext: String
+    }
+
+    let protocol_name: String
+    let init_prologue: String
+    let init_psks: [String]?
+    let init_static: String?
+    let init_ephemeral: String
+    let init_remote_static: String?
+    let resp_prologue: String
+    let resp_psks: [String]?
+    let resp_static: String?
+    let resp_ephemeral: String?
+    let resp_remote_static: String?
+    let handshake_hash: String?
+    let messages: [Message]
+
+    var testDescription: String { protocol_name }
+
+    /// Every vector of the file; empty if the vectors are not there, which one test reports.
+    static let all: [NoiseVector] = {
+        struct File: Decodable { let vectors: [NoiseVector] }
+        guard let content = try? Data(contentsOf: url) else { return [] }
+        return (try? JSONDecoder().decode(File.self, from: content))?.vectors ?? []
+    }()
+
+    private static let url: URL = {
+        let folder =
+            ProcessInfo.processInfo.environment["ONCEWIRE_VECTORS"].map { URL(fileURLWithPath: $0) }
+            ?? URL(fileURLWithPath: #filePath).appendingPathComponent("../../../../shared/vectors").standardizedFileURL
+        return folder.appendingPathComponent("noise/25519_AESGCM_SHA256.json")
+    }()
+}
+
+@Suite("Published Noise vectors")
+struct NoiseVectorTests {
+    @Test("The vectors are there and the handshake this protocol builds on is among those that run")
+    func coverage() {
+        let runnable = NoiseVector.all.filter { HandshakePattern(protocolName: $0.protocol_name) != nil }
+        #expect(
+            runnable.contains { $0.protocol_name == "Noise_IKpsk2_25519_AESGCM_SHA256" },
+            "\(NoiseVector.all.count) vectors, of which \(runnable.count) run (ONCEWIRE_VECTORS names their folder)")
+    }
+
+    @Test("Oncewire's handshake without the KEM and its name is IKpsk2")
+    func withoutKEM() throws {
+        let plain = try #require(HandshakePattern(protocolName: "Noise_IKpsk2_25519_AESGCM_SHA256"))
+        let own = HandshakePattern.oncewire
+        #expect(own.messages.map { $0.filter { $0 != .e1 && $0 != .ekem1 } } == plain.messages)
+        #expect(own.knowsResponder == plain.knowsResponder && own.knowsInitiator == plain.knowsInitiator)
+    }
+
+    @Test("Handshake, hash and transport messages are byte for byte the published ones", arguments: NoiseVector.all)
+    func replay(_ vector: NoiseVector) throws {
+        guard let pattern = HandshakePattern(protocolName: vector.protocol_name) else { return }
+        var initiator = try end(.initiator, of: vector, pattern)
+        var responder = try end(.responder, of: vector, pattern)
+
+        for (index, message) in vector.messages.prefix(pattern.messages.count).enumerated() {
+            let payload = try #require([UInt8](hex: message.payload))
+            let isInitiators = index.isMultiple(of: 2)
+            let written = try isInitiators ? initiator.write(payload: payload) : responder.write(payload: payload)
+            #expect(written.hex == message.ciphertext)
+            let read = try isInitiators ? responder.read(written) : initiator.read(written)
+            #expect(read == payload)
+        }
+        #expect(initiator.hash == responder.hash)
+        if let hash = vector.handshake_hash { #expect(initiator.hash.hex == hash) }
+
+        var here = try initiator.split()
+        var there = try responder.split()
+        let isOneWay = pattern.messages.count == 1
+        for (index, message) in vector.messages.enumerated().dropFirst(pattern.messages.count) {
+            let payload = try #require([UInt8](hex: message.payload))
+            if isOneWay || index.isMultiple(of: 2) {
+                let written = try here.fromInitiator.encrypt(payload, ad: [])
+                #expect(written.hex == message.ciphertext)
+                #expect(try there.fromInitiator.decrypt(written, ad: []) == payload)
+            } else {
+                let written = try there.fromResponder.encrypt(payload, ad: [])
+                #expect(written.hex == message.ciphertext)
+                #expect(try here.fromResponder.decrypt(written, ad: []) == payload)
+            }
+        }
+    }
+
+    private func end(
+        _ role: HandshakeRole, of vector: NoiseVector, _ pattern: HandshakePattern
+    ) throws -> HandshakeState {
+        let isInitiator = role == .initiator
+        let own = isInitiator ? vector.init_static : vector.resp_static
+        let remote = isInitiator ? vector.init_remote_static : vector.resp_remote_static
+        let psk = (isInitiator ? vector.init_psks : vector.resp_psks)?.first
+        let ephemeral = isInitiator ? vector.init_ephemeral : vector.resp_ephemeral
+        let key = try psk.map { try #require([UInt8](hex: $0)) }
+        return HandshakeState(
+            pattern, role: role,
+            prologue: try #require([UInt8](hex: isInitiator ? vector.init_prologue : vector.resp_prologue)),
+            identity: try own.map { Identity(privateKey: try privateKey($0)) },
+            remoteStatic: try remote.map { try #require([UInt8](hex: $0)) },
+            psk: key == nil ? nil : Secret(copying: key!),
+            ephemerals: Ephemerals(dh: try ephemeral == nil ? X25519.PrivateKey() : privateKey(ephemeral!)))
+    }
+
+    private func privateKey(_ hex: String) throws -> X25519.PrivateKey {
+        X25519.PrivateKey(Secret(copying: try #require([UInt8](hex: hex))))
+    }
+}

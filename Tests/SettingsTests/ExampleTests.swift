@@ -1,0 +1,109 @@
+import Foundation
+import Settings
+import Testing
+import Wire
+
+@Suite("Examples and reference")
+struct ExampleTests {
+    let workshop: Workshop
+
+    init() throws {
+        workshop = try Workshop()
+    }
+
+    private static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent()
+
+    private func text(_ path: String) throws -> String {
+        try String(contentsOf: Self.root.appending(path: path), encoding: .utf8)
+    }
+
+    /// An example with identities that exist here.
+    private func example(_ name: String) throws -> String {
+        try text("config/\(name)").replacing("/etc/oncewire/", with: workshop.directory + "/")
+    }
+
+    /// In the examples prose begins with `# ` and a word, and a setting with `#` and its indentation.
+    private func uncommented(_ text: String) -> String {
+        text.replacing(/(?m)^(\s*)#(\S|\s\s)/) { "\($0.1)\($0.2)" }
+    }
+
+    @Test("The example of a server loads, and the lines it has commented out are the defaults")
+    func serverExample() throws {
+        let short = try workshop.server(example("server.yaml"))
+        let long = try workshop.server(uncommented(example("server.yaml")))
+        #expect(short.services.map(\.key.text) == ["postgres"])
+        #expect(long.services.map(\.key.text).sorted() == ["postgres", "redis"])
+        #expect(Set(long.services.values.map(\.connectTimeout)) == [.seconds(5)])
+        var same = long
+        same.services = short.services
+        #expect(same == short)
+        try expectEveryKey(of: short.rendering, in: uncommented(example("server.yaml")))
+    }
+
+    @Test("The example of a client loads, and the lines it has commented out are the defaults")
+    func clientExample() throws {
+        let short = try workshop.client(example("client.yaml"))
+        let long = try workshop.client(uncommented(example("client.yaml")))
+        #expect(long == short)
+        try expectEveryKey(of: short.rendering, in: uncommented(example("client.yaml")))
+    }
+
+    /// Every optional setting that the rendering shows stands in the example too, word for word.
+    private func expectEveryKey(of rendering: String, in example: String) throws {
+        let lines = Set(example.split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) })
+        var checked = 0
+        for line in rendering.split(separator: "\n").map({ $0.trimmingCharacters(in: .whitespaces) }) {
+            let value = line.split(separator: ": ").last ?? ""
+            guard !line.hasSuffix(":"), !line.hasPrefix("#"), !value.hasPrefix("\""), !value.hasPrefix("[") else {
+                continue
+            }
+            #expect(lines.contains(line), "\(line)")
+            checked += 1
+        }
+        #expect(checked >= 12)
+    }
+
+    @Test("The reference names every key that is shown, with its default")
+    func reference() throws {
+        let reference = try text("docs/CONFIGURATION.md").split(separator: "\n")
+        let server = try workshop.server(example("server.yaml")).rendering
+        let client = try workshop.client(example("client.yaml")).rendering
+        var checked: Set<String> = []
+        for rendering in [server, client] {
+            for (key, value) in settings(in: rendering) where !value.hasPrefix("\"") && !value.hasPrefix("[") {
+                let row = reference.first { $0.hasPrefix("| `\(key)` |") }
+                #expect(row?.hasSuffix("| `\(value)` |") == true, "\(key): \(value)")
+                checked.insert(key)
+            }
+        }
+        #expect(checked.count == 22)
+    }
+
+    /// The dotted names and values of block YAML as rendered; what is named by the user becomes NAME.
+    private func settings(in rendering: String) -> [(String, String)] {
+        var path: [String] = []
+        return rendering.split(separator: "\n").filter { !$0.hasPrefix("#") }.compactMap { line in
+            let depth = line.prefix { $0 == " " }.count / 2
+            let parts = line.drop { $0 == " " }.split(separator: ":", maxSplits: 1)
+            path =
+                path.prefix(depth) + [
+                    path.first == "services" && depth == 1 || path.first == "devices" && depth == 1
+                        ? "NAME" : String(parts[0])
+                ]
+            guard parts.count == 2 else { return nil }
+            return (path.joined(separator: "."), parts[1].trimmingCharacters(in: .whitespaces))
+        }
+    }
+
+    @Test("The short files of the reference load")
+    func referenceExamples() throws {
+        let blocks = try text("docs/CONFIGURATION.md").split(separator: "```yaml\n").dropFirst()
+            .compactMap { $0.split(separator: "```").first.map(String.init) }
+        #expect(blocks.count == 2)
+        for block in blocks {
+            let here = block.replacing("/etc/oncewire/", with: workshop.directory + "/")
+            #expect(workshop.problems(here) == [])
+        }
+    }
+}
