@@ -11,7 +11,7 @@ struct HostileFrameTests {
             try await rig.expectAlive()
             let faults = try await Sweep(on: rig).run(cases(try await sites(in: rig)))
             #expect(faults.isEmpty, "\(faults.count) faults:\n\(faults.prefix(40).joined(separator: "\n"))")
-            #expect(rig.service.fragments.allSatisfy { $0.bytes.isEmpty && $0.end != .orderly })
+            expectNoFragments(rig.service)
             try await rig.expectAlive()
         }
     }

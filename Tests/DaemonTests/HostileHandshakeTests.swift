@@ -23,7 +23,7 @@ struct HostileHandshakeTests {
             try await rig.expectAlive()
             let faults = try await HandshakeSweep(on: rig).run(cases)
             #expect(faults.isEmpty, "\(faults.count) faults:\n\(faults.prefix(40).joined(separator: "\n"))")
-            #expect(rig.service.fragments.allSatisfy { $0.bytes.isEmpty && $0.end != .orderly })
+            expectNoFragments(rig.service)
             try await rig.expectAlive()
         }
     }
