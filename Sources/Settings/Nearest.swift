@@ -1,6 +1,7 @@
 // The known word a mistyped one was probably meant to be. Pure functions.
 
-/// The word nearest to `text`, if it is near enough to be a likely slip: at most one edit in three characters.
+/// The word nearest to `text`, if it is near enough to be a likely slip: at most one edit in three characters, or
+/// the beginning of one word alone.
 func nearest(to text: String, among words: some Sequence<String>) -> String? {
     let typed = Array(text.lowercased().unicodeScalars)
     guard (1...64).contains(typed.count) else { return nil }
@@ -14,7 +15,9 @@ func nearest(to text: String, among words: some Sequence<String>) -> String? {
             best = (word, distance)
         }
     }
-    return best?.word
+    if let best { return best.word }
+    let longer = words.filter { typed.count >= 3 && $0.lowercased().unicodeScalars.starts(with: typed) }
+    return longer.count == 1 ? longer.first : nil
 }
 
 /// How many insertions, deletions, substitutions and swaps of neighbours turn `a` into `b`

@@ -76,9 +76,12 @@ final class Findings {
 
     var isEmpty: Bool { kept.isEmpty }
 
+    /// True if further problems are only counted, so that work on their wording is wasted.
+    var isFull: Bool { kept.count >= Self.most }
+
     /// Notes a problem; `mark` nil means the file as a whole. The texts are made only if the problem is kept.
     func report(_ mark: Mark?, _ message: @autoclosure () -> String, _ hint: @autoclosure () -> String?) {
-        guard kept.count < Self.most else {
+        guard !isFull else {
             omitted += 1
             return
         }

@@ -17,35 +17,39 @@ struct Section {
     let mark: Mark
     let findings: Findings
     private let nodes: [String: Node]
+    /// Keys that an unknown one was probably meant to be: not missing too, as one slip is one problem.
+    private let suggested: Set<String>
 
     /// Reads a mapping and reports every key that is not one of `keys`. nil, and reported, if it is none.
     init?(_ node: Node, path: String, mark: Mark, keys: [String], findings: Findings) {
         guard let entries = node.entries(path: path, form: "{\(keys[0]): …}", findings) else { return nil }
-        self.init(path: path, mark: mark, findings: findings, nodes: [:], entries: entries, keys: keys)
+        self.init(path: path, mark: mark, findings: findings, entries: entries, keys: keys)
     }
 
-    private init(
-        path: String, mark: Mark, findings: Findings, nodes: [String: Node], entries: [Node.Entry], keys: [String]
-    ) {
+    private init(path: String, mark: Mark, findings: Findings, entries: [Node.Entry], keys: [String]) {
         self.path = path
         self.mark = mark
         self.findings = findings
-        var nodes = nodes
+        var nodes: [String: Node] = [:]
+        var suggested: Set<String> = []
         for entry in entries {
             if keys.contains(entry.key) {
                 nodes[entry.key] = entry.value
             } else {
+                let near = findings.isFull ? nil : nearest(to: entry.key, among: keys)
+                if let near { suggested.insert(near) }
                 findings.report(
                     entry.mark, "unknown key \(quoted(entry.key))\(path.isEmpty ? "" : " in \(path)")",
-                    Self.advice(on: entry.key, keys: keys))
+                    Self.advice(on: entry.key, near: near, keys: keys))
             }
         }
         self.nodes = nodes
+        self.suggested = suggested
     }
 
-    private static func advice(on key: String, keys: [String]) -> String {
+    private static func advice(on key: String, near: String?, keys: [String]) -> String {
         if let home = Keys.home(of: key) { return "\(key) belongs \(home)" }
-        if let near = nearest(to: key, among: keys) { return "did you mean \(near)?" }
+        if let near { return "did you mean \(near)?" }
         return "known here: \(keys.joined(separator: ", "))"
     }
 
@@ -61,16 +65,15 @@ struct Section {
 
     /// The value of a key that has no default; nil, and reported, if it is missing.
     func required(_ key: String, _ hint: String) -> Node? {
-        guard let node = nodes[key] else {
+        if nodes[key] == nil, !suggested.contains(key) {
             findings.report(mark, "\(name(key)) is missing", hint)
-            return nil
         }
-        return node
+        return nodes[key]
     }
 
     /// A section below this one; one without any key if it is absent or wrong.
     func section(_ key: String, keys: [String]) -> Section {
-        let none = Section(path: name(key), mark: mark, findings: findings, nodes: [:], entries: [], keys: keys)
+        let none = Section(path: name(key), mark: mark, findings: findings, entries: [], keys: keys)
         guard let node = nodes[key] else { return none }
         return Section(node, path: name(key), mark: node.mark, keys: keys, findings: findings) ?? none
     }

@@ -67,6 +67,7 @@ package enum SettingsFile {
             case .client, .both:
                 return ClientDecoding(surroundings).settings(root).map { .client($0) }
             case .neither:
+                guard root.entries(path: "", form: "", surroundings.findings) != nil else { return nil }
                 surroundings.findings.report(
                     root.mark, "this is neither a server's nor a client's configuration",
                     "a server has listen and devices, a client has server")

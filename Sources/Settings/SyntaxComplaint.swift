@@ -10,18 +10,18 @@ enum SyntaxComplaint {
                 message += " that starts at \(start.line):\(start.column)"
             }
         }
-        return Complaint(message, advice(error, line: Array(source.line(error.mark.line))))
+        return Complaint(message, advice(error, line: Array(source.line(error.mark.line).unicodeScalars)))
     }
 
-    private static func advice(_ error: YAMLSyntaxError, line: [Character]) -> String {
+    private static func advice(_ error: YAMLSyntaxError, line: [Unicode.Scalar]) -> String {
         let character = line.indices.contains(error.mark.column - 1) ? line[error.mark.column - 1] : " "
         if character == "\t" || line.prefix(while: { $0 == " " || $0 == "\t" }).contains("\t") {
             return "replace the tab by spaces"
         }
-        if "@`%*&!".contains(character) || error.context.contains("alias") {
-            return "put text that begins with \(character == " " ? "*" : character) in quotes"
+        if "@`%*&!".unicodeScalars.contains(character) || error.context.contains("alias") {
+            return "put text that begins with \(character == " " ? "*" : String(character)) in quotes"
         }
-        if String(line).contains("]:") {
+        if zip(line, line.dropFirst()).contains(where: { $0 == "]" && $1 == ":" }) {
             return "put an address with brackets in quotes: \"[::1]:7700\""
         }
         if error.problem.contains("end of stream") {

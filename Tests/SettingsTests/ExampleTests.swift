@@ -106,4 +106,19 @@ struct ExampleTests {
             #expect(workshop.problems(here) == [])
         }
     }
+
+    @Test("The reference shows what is really said of two slips")
+    func referenceProblems() throws {
+        let reference = try text("docs/CONFIGURATION.md")
+        let server = try #require(
+            reference.split(separator: "```yaml\n").dropFirst().first?.split(separator: "```").first)
+        let shown = try #require(
+            reference.split(separator: "```text\n").dropFirst().first?.split(separator: "```").first)
+        let bad = server.replacing("/etc/oncewire/", with: workshop.directory + "/")
+            .replacing("listen", with: "lsiten").replacing("[postgres]", with: "[postgrse]")
+        let failure = try #require(throws: SettingsFailure.self) {
+            try SettingsFile.server(Array(bad.utf8), file: "server.yaml")
+        }
+        #expect(failure.description + "\n" == shown)
+    }
 }

@@ -87,16 +87,14 @@ struct NonsenseTests {
         #expect(refused > bytes.count / 2)
     }
 
-    @Test("Files made to be slow or large are refused or read without harm")
+    @Test("Files made to be slow or large are refused without harm")
     func extremes() {
-        let mebibyte = 1 << 20
         for unit in [
             "a: b\n", "[", "{", "- ", "? ", "a: &a [*a]\n", "[]: []\n", "x", "\"", "'", "#", "\\", "-\n", "key-\n: ",
-            "|\n ", ",",
-            "listen: [", "\n", " ", "é",
+            "|\n ", ",", "listen: [", "\n", " ", "é",
         ] {
-            let text = String(repeating: unit, count: (mebibyte - 8) / unit.utf8.count)
-            #expect(!workshop.problems(text).isEmpty)
+            let text = String(repeating: unit, count: (256 << 10) / unit.utf8.count)
+            #expect(!workshop.problems(bytes: Array(text.utf8)).isEmpty)
         }
         let unknown = Workshop.goodServer + "\n" + (0..<60_000).map { "device\($0): 1\n" }.joined()
         #expect(workshop.problems(unknown).count == 100)

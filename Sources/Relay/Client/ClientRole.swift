@@ -134,7 +134,6 @@ final class ClientRole: Role, CarrierOwner, Sleeper {
     private func wait(_ application: Application) {
         let settings = shared.settings.waiting
         guard shared.waiting.wrappingAdd(1, ordering: .relaxed).oldValue < settings.most else {
-            shared.waiting.wrappingSubtract(1, ordering: .relaxed)
             return turnAway(application, "too many are waiting for the server")
         }
         waiting.enter(application, until: shard.now &+ settings.atMost.nanoseconds)

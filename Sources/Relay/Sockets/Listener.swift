@@ -32,12 +32,14 @@ final class Listener: Acceptor, Driver, Sleeper {
     /// Begins to accept.
     func open() { isOpen = shard.poller.add(listener: socket.fd, self) }
 
-    /// Accepts nothing from now on.
+    /// Takes the connections the kernel has already completed, and accepts nothing from then on.
     func close() {
         guard isOpen else { return }
+        accept()
         isOpen = false
         pause?.cancel()
         shard.poller.remove(listener: socket.fd)
+        socket.stop()
     }
 
     func accept() {

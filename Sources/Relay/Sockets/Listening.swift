@@ -1,7 +1,8 @@
-// Listening sockets: made once at start, shared by all shards, closed when the last lets go.
+// Listening sockets: made once at start, shared by all shards, stopped when a shard drains.
 internal import CLinux
 internal import Glibc
 internal import Settings
+internal import Synchronization
 
 /// A bound, listening, non-blocking socket. Closed (and a unix socket's file removed) in deinit.
 final class ListeningSocket: Sendable {
@@ -9,13 +10,23 @@ final class ListeningSocket: Sendable {
     /// What was bound: the real port when 0 was asked for.
     let address: Address
 
+    private let isStopped = Atomic(false)
+
     private init(fd: Int32, address: Address) {
         self.fd = fd
         self.address = address
     }
 
     deinit {
+        stop()
         close(fd)
+    }
+
+    /// The kernel refuses connections from now on, and a unix socket's file is gone. The descriptor stays
+    /// valid for the shards that have not noticed yet.
+    func stop() {
+        guard !isStopped.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        shutdown(fd, Int32(SHUT_RDWR))
         if case .unix(let path) = address { unlink(path) }
     }
 

@@ -9,6 +9,7 @@
 //
 // No plaintext is looked at before its tag was verified, and a frame that is not exactly the next one
 // ends the carrier.
+internal import CLinux
 internal import Codec
 internal import Glibc
 internal import Wire

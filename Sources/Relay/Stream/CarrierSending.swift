@@ -8,6 +8,7 @@
 //   6. everything leaves in one call
 //
 // The region is given back as soon as it is empty, so an idle stream holds no buffer.
+internal import CLinux
 internal import Codec
 internal import Glibc
 internal import Wire

@@ -1,0 +1,75 @@
+// The sections that look the same on both sides: carriers, shards, drain, limits, log.
+
+extension Section {
+    /// The settings both daemons share; called on the top section.
+    func common() -> CommonSettings {
+        let standard = CommonSettings()
+        let carriers = section("carriers", keys: Keys.carriers)
+        let heartbeat = carriers.duration(
+            "heartbeat", default: standard.heartbeat, in: .milliseconds(1)...(.seconds(3600)))
+        let deadAfter = carriers.duration(
+            "dead-after", default: standard.deadAfter, in: .milliseconds(2)...(.seconds(86_400)))
+        carriers.requireOrder(
+            ("heartbeat", heartbeat), isBelow: ("dead-after", deadAfter), orEqual: false, Quantity.text)
+
+        return CommonSettings(
+            shards: shards(default: standard.shards), heartbeat: heartbeat.value, deadAfter: deadAfter.value,
+            rekey: carriers.rekey(),
+            drain: duration("drain", default: standard.drain, in: .zero...(.seconds(3600))).value,
+            maxConnections: section("limits", keys: Keys.limits)
+                .count("connections", default: standard.maxConnections, in: 1...10_000_000).value,
+            logLevel: section("log", keys: Keys.log).logLevel(default: standard.logLevel))
+    }
+
+    private func rekey() -> RekeySettings {
+        let standard = RekeySettings()
+        let rekey = section("rekey", keys: Keys.rekey)
+        let frames = rekey.count("frames", default: Int(clamping: standard.frames), in: 16...(1 << 48))
+        return RekeySettings(
+            frames: UInt64(clamping: frames.value),
+            bytes: rekey.size("bytes", default: standard.bytes, in: (64 << 10)...(1 << 50)),
+            every: rekey.duration("every", default: standard.every, in: .milliseconds(100)...(.seconds(86_400))).value)
+    }
+
+    private func shards(default standard: Int) -> Int {
+        if let node = node("shards"), case .scalar("auto", _) = node.content { return 0 }
+        if let node = node("shards"), node.kind == "text" {
+            findings.report(node.mark, "shards must be auto or a whole number, found text", "write auto or 1 to 256")
+            return standard
+        }
+        return count("shards", default: standard, in: 1...256).value
+    }
+
+    private func logLevel(default standard: LogLevel) -> LogLevel {
+        let words = LogLevel.allCases.map(\.rawValue)
+        guard let node = node("level"),
+            let text = node.text(path: name("level"), form: "one of \(words.joined(separator: ", "))", findings)
+        else { return standard }
+        guard let level = LogLevel(rawValue: text) else {
+            let known = "known levels: \(words.joined(separator: ", "))"
+            findings.report(
+                node.mark, "\(name("level")): unknown level \(quoted(text))",
+                nearest(to: text, among: words).map { "did you mean \($0)?" } ?? known)
+            return standard
+        }
+        return level
+    }
+
+    /// Reports two values in the wrong order, at the later one that was given.
+    func requireOrder<Value: Comparable>(
+        _ low: (key: String, field: Field<Value>), isBelow high: (key: String, field: Field<Value>), orEqual: Bool,
+        _ text: (Value) -> String
+    ) {
+        guard low.field.isSound, high.field.isSound else { return }
+        let (a, b) = (low.field.value, high.field.value)
+        guard orEqual ? a > b : a >= b else { return }
+        func shown(_ field: Field<Value>) -> String {
+            text(field.value) + (field.mark == nil ? " (the default)" : "")
+        }
+        let relation = orEqual ? "must not exceed" : "must be less than"
+        findings.report(
+            [low.field.mark, high.field.mark].compactMap(\.self).max() ?? mark,
+            "\(name(low.key)) \(shown(low.field)) \(relation) \(name(high.key)) \(shown(high.field))",
+            "lower \(low.key) or raise \(high.key)")
+    }
+}
