@@ -30,6 +30,9 @@ struct HandshakeCase: Sendable, CustomStringConvertible {
         _ opening: Opening, _ kind: CarrierUnit.Kind, _ direction: CarrierDirection, _ manipulation: Manipulation
     ) {
         self.init(opening, kind, direction, name: "\(manipulation)") { unit, _, _ in manipulation.verdict(on: unit) }
+        // The client got what it waited for; only then one of the ends gets something more.
+        let isAddition = [.duplicate, .reflect(alsoForward: true)].contains(manipulation)
+        if isAddition && (opening == .resumption || kind == CarrierUnit.confirmed) { mustRecover = false }
     }
 
     var description: String { "\(opening), \(kind) \(direction): \(name)" }
@@ -76,7 +79,8 @@ final class HandshakeSweep: Sendable {
         let deadline = ContinuousClock.now + patience
         while ambushes.withLock({ !$0[lane.number]!.applied }) {
             guard ContinuousClock.now < deadline else {
-                faults.put("lane \(lane.number), \(handshake): no such handshake came")
+                faults.put(
+                    "lane \(lane.number), \(handshake): no such handshake came\n\(lane.client.errors.suffix(2000))")
                 break
             }
             usleep(2000)

@@ -92,7 +92,7 @@ final class HostileRig: Sendable {
 /// A connection that brought nothing whole may have been made, but must have brought nothing at all and been reset.
 func expectNoFragments(_ service: SmallService) {
     let fragments = service.fragments
-    #expect(fragments.allSatisfy(\.bytes.isEmpty), "pieces of a frame reached the service")
+    #expect(fragments.allSatisfy { $0.bytes.isEmpty }, "pieces of a frame reached the service")
     let orderly = fragments.count { $0.end == .orderly }
     #expect(orderly == 0, "\(orderly) connections without a byte ended as if in order")
 }
