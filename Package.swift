@@ -77,7 +77,10 @@ let package = Package(
             name: "AdminTests",
             dependencies: ["Admin", "Relay", "Settings", .product(name: "Logging", package: "swift-log")],
             swiftSettings: house),
-        .testTarget(name: "DaemonTests", dependencies: ["oncewire", "CLinux", "COpenSSL", "CHarness"], swiftSettings: house),
+        .testTarget(
+            name: "DaemonTests",
+            dependencies: ["oncewire", "Pairing", "Codec", "Wire", "CLinux", "COpenSSL", "CHarness"],
+            swiftSettings: house),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -22,6 +22,9 @@ final class PairingAttempt: Driver, Sleeper {
     private var initiator: Handoff<PairInitiator>?
     private var message: [UInt8]?
     private var reader = HandshakeReader(wanted: [.paired])
+    /// When PAIR left. The client counts the conversation's time from here, so that it never believes in
+    /// one that the server, which counts from PAIR's arrival, has given up.
+    private var sentAt = ContinuousClock.now
     private var isAnswered = false
     private var isOver = false
 
@@ -84,6 +87,7 @@ final class PairingAttempt: Driver, Sleeper {
     private func sendPair() {
         guard let endpoint, let message else { return }
         self.message = nil
+        sentAt = .now
         guard endpoint.sendWhole(message) else { return finish(.failed("the server closed the connection")) }
         advance()
     }
@@ -101,10 +105,11 @@ final class PairingAttempt: Driver, Sleeper {
     private func answered(_ reply: [UInt8]) {
         guard let initiator else { return }
         isAnswered = true
+        let sentAt = sentAt
         onWorker({
             guard let initiator = initiator.take() else { return .failure(.local(.wrongConversation)) }
             do throws(PairingError) {
-                return .success(Handoff(try initiator.receive(reply, at: .now)))
+                return .success(Handoff(try initiator.receive(reply, at: sentAt)))
             } catch {
                 return .failure(error)
             }
@@ -115,13 +120,11 @@ final class PairingAttempt: Driver, Sleeper {
         guard let endpoint, let paired = box.take() else { return finish(.failed("the connection broke")) }
         self.endpoint = nil
         let peer = Peer(paired.conversation.id, paired.conversation.device)
-        paired.take { conversation, keys in
-            let carrier = Carrier(
-                side: .client, link: endpoint, keys: keys, phase: .confirming, peer: peer, timings: role.timings,
-                shard: role.shard, owner: role)
-            carrier.due.insert(.confirm)
-            finish(.answered(carrier, Handoff(conversation)))
-        }
+        let carrier = Carrier(
+            side: .client, link: endpoint, keys: paired.keys, phase: .confirming, peer: peer, timings: role.timings,
+            shard: role.shard, owner: role)
+        carrier.due.insert(.confirm)
+        finish(.answered(carrier, Handoff(paired.conversation)))
     }
 
     private func finish(_ result: PairingResult) {

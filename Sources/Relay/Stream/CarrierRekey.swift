@@ -99,6 +99,7 @@ extension Carrier {
 
     private func rekeyed() {
         shard.counters.rekeys &+= 1
+        shard.emit(.rekeyed(service))
         rekey.begin(now: shard.now, frames: framesSoFar, bytes: bytesSoFar, timings)
     }
 
