@@ -39,7 +39,7 @@ final class PairingAttempt: Driver, Sleeper {
     func start() {
         deadline = role.shard.arm(self, after: Self.limit)
         let settings = role.shared.settings
-        onWorker({
+        let work: @Sendable () -> Result<Prepared, PairingError> = {
             do throws(PairingError) {
                 let initiator = try PairInitiator(identity: settings.identity, server: settings.serverKey)
                 let message = initiator.message
@@ -47,7 +47,8 @@ final class PairingAttempt: Driver, Sleeper {
             } catch {
                 return .failure(error)
             }
-        }) { (attempt, prepared: Prepared) in
+        }
+        onWorker(work) { attempt, prepared in
             attempt.initiator = prepared.initiator
             attempt.message = prepared.message
             attempt.sendPair()
@@ -106,14 +107,15 @@ final class PairingAttempt: Driver, Sleeper {
         guard let initiator else { return }
         isAnswered = true
         let sentAt = sentAt
-        onWorker({
+        let work: @Sendable () -> Result<Handoff<Paired>, PairingError> = {
             guard let initiator = initiator.take() else { return .failure(.local(.wrongConversation)) }
             do throws(PairingError) {
                 return .success(Handoff(try initiator.receive(reply, at: sentAt)))
             } catch {
                 return .failure(error)
             }
-        }) { (attempt, paired: Handoff<Paired>) in attempt.finish(with: paired) }
+        }
+        onWorker(work) { attempt, paired in attempt.finish(with: paired) }
     }
 
     private func finish(with box: Handoff<Paired>) {
