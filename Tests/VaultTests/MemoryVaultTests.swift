@@ -105,6 +105,16 @@ struct MemoryVaultTests {
         #expect(vault.count == 2)
     }
 
+    @Test("Asking whether a conversation lives prolongs nothing")
+    func isLive() throws {
+        let id = try store(in: vault)
+        #expect(vault.isLive(id, at: start + .seconds(99)))
+        #expect(!vault.isLive(id, at: start + .seconds(100)))
+        #expect(!vault.isLive(ends.mint.mint(), at: start))
+        vault.remove(id)
+        #expect(!vault.isLive(id, at: start))
+    }
+
     @Test("Use prolongs a conversation up to its lifetime and not beyond")
     func lifetime() throws {
         let id = try store(in: vault)
