@@ -74,7 +74,8 @@ final class ClientRole: Role, CarrierOwner, Sleeper {
         isDraining = true
         for listener in listeners { listener.close() }
         listeners = []
-        shard.emit(.draining(streams: carriers.count - pool.count + waiting.count))
+        let streams = carriers.count - pool.count + waiting.count
+        if streams > 0 { shard.emit(.draining(streams: streams)) }
         leaveIfDone()
     }
 

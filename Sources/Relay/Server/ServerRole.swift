@@ -63,7 +63,7 @@ final class ServerRole: Role, CarrierOwner, Sleeper {
         listeners = []
         for newcomer in Array(newcomers.values) { newcomer.turnAway("draining") }
         for entry in Array(carriers.values) where !entry.carrier.hasStream { entry.carrier.end(.orderly) }
-        shard.emit(.draining(streams: carriers.count))
+        if !carriers.isEmpty { shard.emit(.draining(streams: carriers.count)) }
     }
 
     func cut() {
