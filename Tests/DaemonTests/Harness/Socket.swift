@@ -132,6 +132,14 @@ final class Socket: Sendable {
         }
     }
 
+    /// Waits for a reset without receiving anything: what a stalled peer sees of it. False after `limit`.
+    func waitForReset(within limit: Duration) -> Bool {
+        // A reset is reported whether asked for or not.
+        var interest = pollfd(fd: fd, events: 0, revents: 0)
+        let milliseconds = Int32(limit / .milliseconds(1))
+        return poll(&interest, 1, milliseconds) == 1 && interest.revents & Int16(POLLERR) != 0
+    }
+
     // MARK: Ending and options
 
     func close() {
