@@ -69,7 +69,8 @@ let package = Package(
         .testTarget(name: "CodecTests", dependencies: ["Codec", "COpenSSL"], swiftSettings: house),
         .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: house),
         .testTarget(
-            name: "PairingTests", dependencies: ["Pairing", "Codec", "Wire"], exclude: ["Vectors"], swiftSettings: house),
+            name: "PairingTests", dependencies: ["Pairing", "Codec", "Wire"], exclude: ["Vectors"], swiftSettings: house
+        ),
         .testTarget(name: "VaultTests", dependencies: ["Vault", "Pairing", "Codec"], swiftSettings: house),
         .testTarget(name: "SettingsTests", dependencies: ["Settings", "Pairing", "Wire"], swiftSettings: house),
         .testTarget(name: "RelayTests", dependencies: ["Relay", "Wire", "Codec", "CLinux"], swiftSettings: house),
@@ -77,7 +78,10 @@ let package = Package(
             name: "AdminTests",
             dependencies: ["Admin", "Relay", "Settings", .product(name: "Logging", package: "swift-log")],
             swiftSettings: house),
-        .testTarget(name: "DaemonTests", dependencies: ["oncewire", "CLinux", "COpenSSL", "CHarness"], swiftSettings: house),
+        .testTarget(
+            name: "DaemonTests",
+            dependencies: ["oncewire", "Pairing", "Codec", "Wire", "CLinux", "COpenSSL", "CHarness"],
+            swiftSettings: house),
     ],
     swiftLanguageModes: [.v6]
 )

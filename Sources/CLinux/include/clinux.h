@@ -29,6 +29,9 @@ int ow_accept(int listener, struct sockaddr_storage *from, socklen_t *length);
 /// socket(2) for a stream, with SOCK_NONBLOCK | SOCK_CLOEXEC.
 int ow_stream_socket(int family);
 
+/// Bytes written to a TCP socket that were not sent yet (SIOCOUTQNSD, tcp(7)); 0 for other sockets.
+int ow_unsent(int fd);
+
 /// What TCP_INFO says about a peer that does not answer: how many retransmissions and window probes
 /// are unanswered, and how long ago (milliseconds) the last acknowledgement came.
 struct ow_tcp_silence {

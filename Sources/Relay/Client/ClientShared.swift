@@ -82,10 +82,18 @@ final class ClientShared: Sendable {
         }
     }
 
-    /// Notes that the conversation was used.
-    func touch(at now: ContinuousClock.Instant) {
-        state.withLock { $0.conversation?.touch(at: now) }
+    /// Notes that the conversation was used. False, and nothing noted, if its time is over.
+    @discardableResult
+    func touch(at now: ContinuousClock.Instant) -> Bool {
+        state.withLock { state in
+            guard let isExpired = state.conversation?.isExpired(at: now), !isExpired else { return false }
+            state.conversation?.touch(at: now)
+            return true
+        }
     }
+
+    /// Which conversation carriers are resumed from now.
+    var conversation: ConversationID? { state.withLock { $0.conversation?.id } }
 
     /// What the client's sweep found.
     enum Health {

@@ -145,7 +145,9 @@ final class Newcomer: Driver, Sleeper {
 
     // MARK: The end of being new
 
-    private func becomeCarrier(_ keys: consuming CarrierKeys, _ peer: Peer, storing conversation: consuming Conversation?) {
+    private func becomeCarrier(
+        _ keys: consuming CarrierKeys, _ peer: Peer, storing conversation: consuming Conversation?
+    ) {
         deadline?.cancel()
         let carrier = Carrier(
             side: .server, link: endpoint, keys: keys, phase: .confirming, peer: peer, timings: role.timings,
