@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
 """Writes the codec's own known answers, Tests/Vectors/Codec/*.json.
 
-An implementation apart from the Swift one, as short as the standards allow: HMAC-DRBG is written here
-from SP 800-90A on top of hmac and hashlib, AES-256-GCM and X25519 are
-the `cryptography` package's. Inputs come from
-SHA-256 of a label, so that a run gives the same files every time:
+An implementation apart from the Swift one, as short as the standards allow: HMAC-DRBG and HKDF are
+written here on top of hmac and hashlib, AES-256-GCM and X25519 are the `cryptography` package's. Inputs
+come from SHA-256 of a label, so that a run gives the same files every time:
 
     python3 scripts/vectors.py            writes the files
     python3 scripts/vectors.py --check    exits 1 if they differ from what would be written

@@ -1,8 +1,10 @@
 #define _GNU_SOURCE
 #include "clinux.h"
 
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 int ow_accept(int listener, struct sockaddr_storage *from, socklen_t *length) {
@@ -11,6 +13,11 @@ int ow_accept(int listener, struct sockaddr_storage *from, socklen_t *length) {
 
 int ow_stream_socket(int family) {
   return socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+}
+
+int ow_unsent(int fd) {
+  int count = 0;
+  return ioctl(fd, SIOCOUTQNSD, &count) == 0 ? count : 0;
 }
 
 int ow_read_tcp_silence(int fd, struct ow_tcp_silence *silence) {

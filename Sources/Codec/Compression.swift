@@ -9,8 +9,10 @@ struct Compression {
     /// Bytes that the caller provides; libcrypto's type is larger than the 32 bytes this needs.
     static let contextSize = 128
     /// H(0), FIPS 180-4 §5.3.3.
-    static let initial = SIMD8<UInt32>(
-        0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19)
+    @inline(__always) static var initial: SIMD8<UInt32> {
+        SIMD8(
+            0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19)
+    }
 
     private let context: UnsafeMutablePointer<SHA256_CTX>
 

@@ -19,30 +19,29 @@ package struct DecoderSource: ~Copyable, Sendable {
 
     /// The decoder of the frame whose header says `nonce`. `wrongNonce` unless that is exactly `next`, and
     /// then nothing changes; otherwise the nonce is spent, also if the frame turns out to be forged, so a
-    /// carrier does not go on after a frame that was refused. It lives no longer than this access.
-    @_lifetime(&self)
+    /// carrier does not go on after a frame that was refused. It is to be used before the source is mixed or
+    /// ends.
     package mutating func makeDecoder(nonce: UInt64) throws(CodecError) -> Decoder {
         guard next < .max else { throw .nonceExhausted }
         guard nonce == next else { throw .wrongNonce(expected: next, received: nonce) }
         next += 1
-        return Decoder(nonce: nonce, inputs: inputs.address)
+        return Decoder(nonce: nonce, inputs: inputs)
     }
 
     /// REKEY, as `EncoderSource.mix`.
     package mutating func mix(_ shared: borrowing Secret) {
-        inputs = inputs.mixed(with: shared)
+        inputs = FrameInputs(mixing: shared, into: inputs)
     }
 }
 
 /// Decodes one frame.
-package struct Decoder: ~Copyable, ~Escapable {
+package struct Decoder: ~Copyable {
     private let nonce: UInt64
-    private let inputs: UnsafeRawPointer
+    private let inputs: BorrowedInputs
 
-    @_lifetime(immortal)
-    fileprivate init(nonce: UInt64, inputs: UnsafeRawPointer) {
+    fileprivate init(nonce: UInt64, inputs: borrowing FrameInputs) {
         self.nonce = nonce
-        self.inputs = inputs
+        self.inputs = BorrowedInputs(inputs)
     }
 
     /// Decodes the frame at `frame` in place: 16 header bytes, `count` bytes of ciphertext, 16 of tag. On
@@ -52,6 +51,8 @@ package struct Decoder: ~Copyable, ~Escapable {
         frame: UnsafeMutableRawPointer, count: Int, with cipher: FrameCipher
     ) throws(CodecError) {
         guard count >= 0, count <= Frame.longestPlaintext else { throw .lengthOutOfRange }
-        guard cipher.open(frame: frame, count: count, inputs: inputs, counter: nonce) else { throw .notAuthentic }
+        guard cipher.open(frame: frame, count: count, inputs: inputs.checked(), counter: nonce) else {
+            throw .notAuthentic
+        }
     }
 }

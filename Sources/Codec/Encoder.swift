@@ -19,34 +19,32 @@ package struct EncoderSource: ~Copyable, Sendable {
         self.next = next
     }
 
-    /// The encoder of the next frame; its nonce is spent whether it is used or not. It lives no longer than
-    /// this access to the source. `nonceExhausted` once only 2^64 - 1 is left, which is never used.
-    @_lifetime(&self)
+    /// The encoder of the next frame; its nonce is spent whether it is used or not. It is to be used before
+    /// the source is mixed or ends. `nonceExhausted` once only 2^64 - 1 is left, which is never used.
     package mutating func makeEncoder() throws(CodecError) -> Encoder {
         guard next < .max else { throw .nonceExhausted }
         let nonce = next
         next += 1
-        return Encoder(nonce: nonce, inputs: inputs.address)
+        return Encoder(nonce: nonce, inputs: inputs)
     }
 
     /// REKEY: mixes a shared X25519 secret into the entropy, HKDF(salt empty, ikm entropy || shared, info
     /// "oncewire/1 rekey", 32). Counter, prefix and personalization go on; the old entropy and everything
     /// prepared from it are wiped.
     package mutating func mix(_ shared: borrowing Secret) {
-        inputs = inputs.mixed(with: shared)
+        inputs = FrameInputs(mixing: shared, into: inputs)
     }
 }
 
 /// Encodes one frame.
-package struct Encoder: ~Copyable, ~Escapable {
+package struct Encoder: ~Copyable {
     /// The frame's number, for its header.
     package let nonce: UInt64
-    private let inputs: UnsafeRawPointer
+    private let inputs: BorrowedInputs
 
-    @_lifetime(immortal)
-    fileprivate init(nonce: UInt64, inputs: UnsafeRawPointer) {
+    fileprivate init(nonce: UInt64, inputs: borrowing FrameInputs) {
         self.nonce = nonce
-        self.inputs = inputs
+        self.inputs = BorrowedInputs(inputs)
     }
 
     /// Encodes the frame at `frame` in place: 16 header bytes, in which `nonce` already stands, `count`
@@ -56,6 +54,6 @@ package struct Encoder: ~Copyable, ~Escapable {
         assert(
             UInt64(bigEndian: frame.loadUnaligned(fromByteOffset: Frame.nonce, as: UInt64.self)) == nonce,
             "the header has another nonce than the encoder")
-        cipher.seal(frame: frame, count: count, inputs: inputs, counter: nonce)
+        cipher.seal(frame: frame, count: count, inputs: inputs.checked(), counter: nonce)
     }
 }

@@ -1,8 +1,6 @@
 // What one direction of a carrier keeps between frames: the three inputs of every frame's DRBG, laid out
 // so that a frame only has to fill in its counter.
 
-import CLinux
-
 /// Entropy E (32), nonce prefix (14) and personalization P (32) of one direction, in 128 bytes of locked
 /// memory, which is all the secret memory a direction has:
 ///
@@ -26,7 +24,7 @@ struct FrameInputs: ~Copyable, Sendable {
     static let counter = 79
     private static let entropy = 33
     private static let prefix = 65
-    private static let personalization = 87
+    fileprivate static let personalization = 87
 
     private let memory = Secret(count: size)
 
@@ -34,41 +32,51 @@ struct FrameInputs: ~Copyable, Sendable {
     var address: UnsafeRawPointer { UnsafeRawPointer(memory.address) }
 
     init(entropy: borrowing Secret, personalization: [UInt8], prefix: [UInt8]) {
-        precondition(
-            entropy.count == Self.entropySize && personalization.count == Self.personalizationSize
-                && prefix.count == Self.prefixSize, "the lengths of a frame's inputs are fixed")
-        #if DEBUG
-            entropy.withUnsafeBytes { SecretAudit.reveal?("entropy", $0) }
-            personalization.withUnsafeBytes { SecretAudit.reveal?("personalization", $0) }
-        #endif
-        let base = memory.address
-        entropy.withUnsafeBytes { (base + Self.entropy).copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
-        prefix.withUnsafeBytes { (base + Self.prefix).copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
-        personalization.withUnsafeBytes {
-            (base + Self.personalization).copyMemory(from: $0.baseAddress!, byteCount: $0.count)
+        entropy.withUnsafeBytes { entropy in
+            personalization.withUnsafeBytes { personalization in
+                prefix.withUnsafeBytes { fill(entropy: entropy, personalization: personalization, prefix: $0) }
+            }
         }
-        prepare()
     }
 
     /// The same direction after a REKEY: E becomes HKDF(salt empty, ikm E || shared, info
     /// "oncewire/1 rekey"), everything else goes on. The old entropy and what was prepared from it are
     /// wiped when the value that this one replaces is dropped.
-    func mixed(with shared: borrowing Secret) -> FrameInputs {
-        let bytes = UnsafeRawBufferPointer(start: address, count: Self.size)
+    init(mixing shared: borrowing Secret, into old: borrowing FrameInputs) {
         let entropy: Secret
         do throws(CodecError) {
             entropy = try HKDF.derive(
-                salt: [],
-                ikm: .joined(
-                    Secret(copying: UnsafeRawBufferPointer(rebasing: bytes[Self.entropy..<Self.prefix])), shared),
+                salt: [], ikm: .joined(Secret(copying: old.field(Self.entropy, Self.entropySize)), shared),
                 info: Array("oncewire/1 rekey".utf8), count: Self.entropySize)
         } catch {
             fatalError("32 bytes are never too many to derive")
         }
-        return FrameInputs(
-            entropy: entropy,
-            personalization: Array(bytes[Self.personalization..<Self.personalization + Self.personalizationSize]),
-            prefix: Array(bytes[Self.prefix..<Self.counter]))
+        entropy.withUnsafeBytes {
+            fill(
+                entropy: $0, personalization: old.field(Self.personalization, Self.personalizationSize),
+                prefix: old.field(Self.prefix, Self.prefixSize))
+        }
+    }
+
+    private func field(_ offset: Int, _ count: Int) -> UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(start: address + offset, count: count)
+    }
+
+    private func fill(
+        entropy: UnsafeRawBufferPointer, personalization: UnsafeRawBufferPointer, prefix: UnsafeRawBufferPointer
+    ) {
+        precondition(
+            entropy.count == Self.entropySize && personalization.count == Self.personalizationSize
+                && prefix.count == Self.prefixSize, "the lengths of a frame's inputs are fixed")
+        #if DEBUG
+            SecretAudit.reveal?("entropy", entropy)
+            SecretAudit.reveal?("personalization", personalization)
+        #endif
+        let base = memory.address
+        (base + Self.entropy).copyMemory(from: entropy.baseAddress!, byteCount: entropy.count)
+        (base + Self.prefix).copyMemory(from: prefix.baseAddress!, byteCount: prefix.count)
+        (base + Self.personalization).copyMemory(from: personalization.baseAddress!, byteCount: personalization.count)
+        prepare()
     }
 
     /// Fills in what is constant per direction.
@@ -88,5 +96,34 @@ struct FrameInputs: ~Copyable, Sendable {
         context.state = Compression.zeroKey(pad: 0x36)
         context.absorb(block)
         base.storeBytes(of: context.state, as: SIMD8<UInt32>.self)
+    }
+}
+
+/// A direction's prepared inputs, lent to the encoder or decoder of one frame without the cost of counting
+/// references. What makes that safe is that the borrower knows which inputs it was given: a slot is wiped
+/// when its owner ends, so inputs that were dropped or replaced meanwhile are no longer the ones it knows,
+/// and the process stops instead of working with other bytes. (A ~Escapable type would leave the question
+/// to the compiler, but Swift 6.3 refuses to borrow one from a class's stored property in a throwing call.)
+struct BorrowedInputs {
+    private let address: UnsafeRawPointer
+    /// The first bytes of P, which is a hash over carrier and direction.
+    private let mark: UInt64
+
+    @inline(__always)
+    init(_ inputs: borrowing FrameInputs) {
+        address = inputs.address
+        mark = Self.mark(at: inputs.address)
+    }
+
+    /// The address of the inputs. Stops the process if they are gone.
+    @inline(__always)
+    func checked() -> UnsafeRawPointer {
+        precondition(Self.mark(at: address) == mark, "an encoder or decoder was used after its source had ended")
+        return address
+    }
+
+    @inline(__always)
+    private static func mark(at address: UnsafeRawPointer) -> UInt64 {
+        address.loadUnaligned(fromByteOffset: FrameInputs.personalization, as: UInt64.self)
     }
 }

@@ -72,17 +72,10 @@ package enum PairResponder {
     }
 }
 
-/// The server's answer to PAIR and what the pairing gave this end.
-package struct PairResponse: ~Copyable, Sendable {
+/// The server's answer to PAIR and what the pairing gave this end. Frozen, so that other modules can take the parts out.
+@frozen package struct PairResponse: ~Copyable, Sendable {
     /// PAIRED, 1196 bytes.
     package let reply: [UInt8]
     /// Not to be stored before CONFIRM has come in.
     package var paired: Paired
-
-    /// Gives both parts to `body`, which may keep them.
-    package consuming func take<R: ~Copyable, E: Error>(
-        _ body: ([UInt8], consuming Paired) throws(E) -> R
-    ) throws(E) -> R {
-        try body(reply, paired)
-    }
 }

@@ -4,16 +4,11 @@ package import Codec
 
 /// The conversation and the keys of its first carrier, turned the right way round for this end. Neither end stores the
 /// conversation before the other has proved, by CONFIRM or CONFIRMED, that it has the same keys.
-package struct Paired: ~Copyable, Sendable {
+///
+/// Frozen, so that other modules can take the parts out and so consume it.
+@frozen package struct Paired: ~Copyable, Sendable {
     package var conversation: Conversation
     package var keys: CarrierKeys
-
-    /// Gives both parts to `body`, which may keep them.
-    package consuming func take<R: ~Copyable, E: Error>(
-        _ body: (consuming Conversation, consuming CarrierKeys) throws(E) -> R
-    ) throws(E) -> R {
-        try body(conversation, keys)
-    }
 
     /// The handshake is over: derives everything the conversation starts with. The chaining key ends here.
     init(

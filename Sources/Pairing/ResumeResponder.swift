@@ -96,16 +96,9 @@ package struct AuthenticResume: ~Copyable, Sendable {
     }
 }
 
-/// The server's answer to RESUME and the keys of the new carrier.
-package struct ResumeResponse: ~Copyable, Sendable {
+/// The server's answer to RESUME and the keys of the new carrier. Frozen, so that other modules can take the parts out.
+@frozen package struct ResumeResponse: ~Copyable, Sendable {
     /// ACCEPT, 68 bytes.
     package let reply: [UInt8]
     package var keys: CarrierKeys
-
-    /// Gives both parts to `body`, which may keep them.
-    package consuming func take<R: ~Copyable, E: Error>(
-        _ body: ([UInt8], consuming CarrierKeys) throws(E) -> R
-    ) throws(E) -> R {
-        try body(reply, keys)
-    }
 }

@@ -102,7 +102,7 @@ package final class Daemon: Sendable {
         let begun = Latch()
         for (index, mailbox) in mailboxes.enumerated() {
             let events = events
-            startThread { [self] in
+            startThread("shard-\(index)") { [self] in
                 guard let shard = try? Shard(index: index, mailbox: mailbox, emit: events) else {
                     // epoll_create1 or epoll_ctl of two descriptors failed: no daemon can run here.
                     fatalErrorAtStart()

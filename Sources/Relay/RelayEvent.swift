@@ -21,6 +21,8 @@ package enum RelayEvent: Sendable, CustomStringConvertible {
     case conversationEnded(String)
     /// A stream ended otherwise than orderly.
     case streamBroken(ServiceID?, String)
+    /// A carrier's entropy was renewed in both directions.
+    case rekeyed(ServiceID?)
     /// A carrier ended otherwise than orderly.
     case carrierLost(String)
     /// A peer was turned away before it proved itself: from where, and why. Sampled by the log.
@@ -41,7 +43,7 @@ package enum RelayEvent: Sendable, CustomStringConvertible {
     /// How much this event matters.
     package var level: EventLevel {
         switch self {
-        case .streamBroken, .carrierLost, .stranger: .debug
+        case .streamBroken, .carrierLost, .rekeyed, .stranger: .debug
         case .paired, .conversationEnded, .acceptResumed, .draining: .info
         case .pairingAgain: .notice
         case .pairingFailed, .refused, .applicationTurnedAway, .acceptPaused, .cut: .warning
@@ -60,6 +62,7 @@ package enum RelayEvent: Sendable, CustomStringConvertible {
         case .pairingAgain: "the server does not know this conversation any more; pairing again"
         case .conversationEnded(let why): "conversation ended: \(why)"
         case .streamBroken(let service, let why): "stream to \(service?.text ?? "?") broken: \(why)"
+        case .rekeyed(let service): "carrier of a stream to \(service?.text ?? "?") rekeyed"
         case .carrierLost(let why): "carrier lost: \(why)"
         case .stranger(let from, let why): "turned away \(from): \(why)"
         case .refused(let device, let service): "device \(device.text) may not use service '\(service)'"

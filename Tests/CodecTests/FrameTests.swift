@@ -213,4 +213,35 @@ struct FrameTests {
             #expect(question.body == expected.0 && answer.body == expected.1)
         }
     }
+
+    @Test("An encoder that is used after its source was mixed stops the process")
+    func encoderOfMixedSource() async throws {
+        let result = await #expect(processExitsWith: .failure) {
+            var encoders = Direction().encoders()
+            let encoder = try encoders.makeEncoder()
+            encoders.mix(Secret.random(count: 32))
+            let buffer = FrameBuffer(nonce: 0, plaintext: [1])
+            encoder.encode(frame: buffer.start, count: 1, with: FrameCipher())
+        }
+        #expect(isTrap(try #require(result).exitStatus))
+    }
+
+    @Test("A decoder that is used after its source has ended stops the process")
+    func decoderOfEndedSource() async throws {
+        let result = await #expect(processExitsWith: .failure) {
+            func orphan() throws -> Decoder {
+                var decoders = Direction().decoders()
+                return try decoders.makeDecoder(nonce: 0)
+            }
+            let decoder = try orphan()
+            let buffer = FrameBuffer(nonce: 0, plaintext: [1])
+            try decoder.decode(frame: buffer.start, count: 1, with: FrameCipher())
+        }
+        #expect(isTrap(try #require(result).exitStatus))
+    }
+
+    /// Whether the process was stopped, and did not end by an error that it caught.
+    private func isTrap(_ status: ExitStatus) -> Bool {
+        if case .signal = status { true } else { false }
+    }
 }

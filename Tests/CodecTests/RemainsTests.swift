@@ -91,7 +91,7 @@ struct RemainsTests {
         defer { window.deallocate() }
         let own = UInt(bitPattern: window)..<UInt(bitPattern: window) + UInt(size)
         var found = 0
-        for line in try String(contentsOfFile: "/proc/self/maps", encoding: .utf8).split(separator: "\n") {
+        for line in try processLines("maps") {
             let fields = line.split(separator: " ")
             let range = fields[0].split(separator: "-").compactMap { UInt($0, radix: 16) }
             guard fields[1].hasPrefix("rw"), range.count == 2 else { continue }

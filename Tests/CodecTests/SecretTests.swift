@@ -66,7 +66,7 @@ struct SecretTests {
     /// The kernel's flags of the mapping that holds `address`, from /proc/self/smaps.
     private func mappingFlags(of address: UInt) throws -> [Substring]? {
         var isInside = false
-        for line in try String(contentsOfFile: "/proc/self/smaps", encoding: .utf8).split(separator: "\n") {
+        for line in try processLines("smaps") {
             let fields = line.split(separator: " ")
             let range = fields[0].split(separator: "-").compactMap { UInt($0, radix: 16) }
             if range.count == 2 { isInside = (range[0]..<range[1]).contains(address) }

@@ -164,3 +164,12 @@ enum KnownAnswers {
         #expect(ran > 0, "\(name) holds nothing that was understood")
     }
 }
+
+/// The lines of a file under /proc/self, read to its end: such files give a page at a time and have no
+/// size, which makes Foundation stop after the first.
+func processLines(_ name: String) throws -> [Substring] {
+    let handle = try FileHandle(forReadingFrom: URL(filePath: "/proc/self/\(name)"))
+    var text = Data()
+    while let part = try handle.read(upToCount: 1 << 16), !part.isEmpty { text.append(part) }
+    return String(decoding: text, as: UTF8.self).split(separator: "\n")
+}

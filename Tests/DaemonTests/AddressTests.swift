@@ -48,6 +48,18 @@ struct AddressTests {
         }
     }
 
+    @Test("The daemons of one host may meet at a unix socket")
+    func carriersOverUnixSocket() async throws {
+        try await withScene { scene in
+            let echo = try scene.echo()
+            let plan = TunnelPlan(to: echo.endpoint).with { $0.serverListen = ["unix:\(scene.path("carriers"))"] }
+            let tunnel = try await scene.tunnel(plan)
+            #expect(tunnel.serverEndpoint == .unix(scene.path("carriers")))
+            try await expectEcho(tunnel)
+            try await tunnel.stop()
+        }
+    }
+
     @Test("A service may listen at several addresses, and the server too")
     func severalAddresses() async throws {
         try await withScene { scene in

@@ -152,7 +152,7 @@ struct CommandTests {
     func addressTaken() async throws {
         try await withScene { scene in
             let echo = try scene.echo()
-            let plan = TunnelPlan(to: echo.endpoint).with { $0.serverListen = [echo.endpoint.description] }
+            let plan = TunnelPlan(to: .loopback(5432)).with { $0.serverListen = [echo.endpoint.description] }
             _ = try await scene.prepareTunnel(plan)
             let run = try await scene.oncewire("server", "--config", scene.path("server.yaml"))
             #expect(run.end != .exited(0))

@@ -125,7 +125,8 @@ struct EndingTests {
                 _ = try socket.receive(exactly: 1_000_000)
             }
             try socket.reset()
-            #expect(try await failed.next(within: promptly).isReset)
+            // EPIPE is what Linux makes of a reset that follows the peer's end.
+            #expect([EPIPE, ECONNRESET].contains(try await failed.next(within: promptly).code))
             try await tunnel.stop()
         }
     }

@@ -20,11 +20,17 @@ void ow_burn_stack_of_frames(void);
 /// libraries may have left secrets in their dead frames.
 void ow_burn_stack(void);
 
+/// Names the calling thread, 15 bytes at most (pthread_setname_np(3)).
+void ow_name_thread(const char *name);
+
 /// accept4(2) with SOCK_NONBLOCK | SOCK_CLOEXEC.
 int ow_accept(int listener, struct sockaddr_storage *from, socklen_t *length);
 
 /// socket(2) for a stream, with SOCK_NONBLOCK | SOCK_CLOEXEC.
 int ow_stream_socket(int family);
+
+/// Bytes written to a TCP socket that were not sent yet (SIOCOUTQNSD, tcp(7)); 0 for other sockets.
+int ow_unsent(int fd);
 
 /// What TCP_INFO says about a peer that does not answer: how many retransmissions and window probes
 /// are unanswered, and how long ago (milliseconds) the last acknowledgement came.

@@ -6,9 +6,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/// Frees a block holding a pattern and looks whether the pattern is gone from the place it was at:
-/// true when this process's free() is the wiping one. `size` is the block's size in bytes, at least 64
-/// and small enough for the heap to keep the pages (below 64 KiB).
+/// Frees a block of `size` bytes that holds a pattern, and looks whether the pattern is gone from the place: true
+/// when this process's free() is the wiping one. From 64 to 1000 bytes: such blocks stay in the calling thread's own
+/// cache, so that no other thread writes there meanwhile.
 bool ow_heap_wipes(size_t size);
 
 #endif

@@ -115,15 +115,15 @@ final class ClientRole: Role, CarrierOwner, Sleeper {
     }
 
     private func serve(_ application: Application) {
-        while let carrier = pool.take() {
-            guard carrier.phase == .idle else { continue }
-            return open(application, on: carrier)
+        // A carrier is as good as its conversation: the server serves none whose time is over.
+        if shared.touch(at: .now), let carrier = pool.take() {
+            open(application, on: carrier)
+        } else {
+            wait(application)
         }
-        wait(application)
     }
 
     private func open(_ application: Application, on carrier: Carrier) {
-        shared.touch(at: .now)
         carrier.open(
             OpenMessage(
                 streamNumber: shared.nextStreamNumber(), source: application.source, service: application.service),
@@ -252,6 +252,11 @@ final class ClientRole: Role, CarrierOwner, Sleeper {
         backoff.reset()
         upkeep?.cancel()
         armUpkeep()
+        // Carriers of the conversation before end with it; streams that are open go on.
+        let conversation = shared.conversation
+        for carrier in pool.takeAll() where !carrier.belongs(to: conversation) || !pool.put(carrier) {
+            carrier.end(.orderly)
+        }
         refill()
     }
 
@@ -266,7 +271,9 @@ final class ClientRole: Role, CarrierOwner, Sleeper {
     }
 
     func carrierIsIdle(_ carrier: Carrier) {
-        shared.touch(at: .now)
+        guard shared.touch(at: .now), carrier.belongs(to: shared.conversation) || isDraining else {
+            return carrier.end(.orderly)
+        }
         give(carrier)
     }
 

@@ -8,8 +8,8 @@ internal import Wire
 /// Shared by the shards of one client.
 final class ClientShared: Sendable {
     let settings: ClientSettings
-    let pairingWorkers = Workers(threads: 1, capacity: 16)
-    let resolver = Resolver(Workers(threads: 1, capacity: 64))
+    let pairingWorkers = Workers("pairing", threads: 1, capacity: 16)
+    let resolver = Resolver(Workers("names", threads: 1, capacity: 64))
     /// Application connections that wait for a carrier, on all shards.
     let waiting = Atomic(0)
     /// Streams are numbered within a conversation; the number is never reused.
@@ -82,10 +82,18 @@ final class ClientShared: Sendable {
         }
     }
 
-    /// Notes that the conversation was used.
-    func touch(at now: ContinuousClock.Instant) {
-        state.withLock { $0.conversation?.touch(at: now) }
+    /// Notes that the conversation was used. False, and nothing noted, if its time is over.
+    @discardableResult
+    func touch(at now: ContinuousClock.Instant) -> Bool {
+        state.withLock { state in
+            guard let isExpired = state.conversation?.isExpired(at: now), !isExpired else { return false }
+            state.conversation?.touch(at: now)
+            return true
+        }
     }
+
+    /// Which conversation carriers are resumed from now.
+    var conversation: ConversationID? { state.withLock { $0.conversation?.id } }
 
     /// What the client's sweep found.
     enum Health {

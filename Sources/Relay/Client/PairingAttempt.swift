@@ -22,6 +22,9 @@ final class PairingAttempt: Driver, Sleeper {
     private var initiator: Handoff<PairInitiator>?
     private var message: [UInt8]?
     private var reader = HandshakeReader(wanted: [.paired])
+    /// When PAIR left. The client counts the conversation's time from here, so that it never believes in
+    /// one that the server, which counts from PAIR's arrival, has given up.
+    private var sentAt = ContinuousClock.now
     private var isAnswered = false
     private var isOver = false
 
@@ -36,7 +39,7 @@ final class PairingAttempt: Driver, Sleeper {
     func start() {
         deadline = role.shard.arm(self, after: Self.limit)
         let settings = role.shared.settings
-        onWorker({
+        let work: @Sendable () -> Result<Prepared, PairingError> = {
             do throws(PairingError) {
                 let initiator = try PairInitiator(identity: settings.identity, server: settings.serverKey)
                 let message = initiator.message
@@ -44,7 +47,8 @@ final class PairingAttempt: Driver, Sleeper {
             } catch {
                 return .failure(error)
             }
-        }) { (attempt, prepared: Prepared) in
+        }
+        onWorker(work) { attempt, prepared in
             attempt.initiator = prepared.initiator
             attempt.message = prepared.message
             attempt.sendPair()
@@ -84,6 +88,7 @@ final class PairingAttempt: Driver, Sleeper {
     private func sendPair() {
         guard let endpoint, let message else { return }
         self.message = nil
+        sentAt = .now
         guard endpoint.sendWhole(message) else { return finish(.failed("the server closed the connection")) }
         advance()
     }
@@ -101,27 +106,27 @@ final class PairingAttempt: Driver, Sleeper {
     private func answered(_ reply: [UInt8]) {
         guard let initiator else { return }
         isAnswered = true
-        onWorker({
+        let sentAt = sentAt
+        let work: @Sendable () -> Result<Handoff<Paired>, PairingError> = {
             guard let initiator = initiator.take() else { return .failure(.local(.wrongConversation)) }
             do throws(PairingError) {
-                return .success(Handoff(try initiator.receive(reply, at: .now)))
+                return .success(Handoff(try initiator.receive(reply, at: sentAt)))
             } catch {
                 return .failure(error)
             }
-        }) { (attempt, paired: Handoff<Paired>) in attempt.finish(with: paired) }
+        }
+        onWorker(work) { attempt, paired in attempt.finish(with: paired) }
     }
 
     private func finish(with box: Handoff<Paired>) {
         guard let endpoint, let paired = box.take() else { return finish(.failed("the connection broke")) }
         self.endpoint = nil
         let peer = Peer(paired.conversation.id, paired.conversation.device)
-        paired.take { conversation, keys in
-            let carrier = Carrier(
-                side: .client, link: endpoint, keys: keys, phase: .confirming, peer: peer, timings: role.timings,
-                shard: role.shard, owner: role)
-            carrier.due.insert(.confirm)
-            finish(.answered(carrier, Handoff(conversation)))
-        }
+        let carrier = Carrier(
+            side: .client, link: endpoint, keys: paired.keys, phase: .confirming, peer: peer, timings: role.timings,
+            shard: role.shard, owner: role)
+        carrier.due.insert(.confirm)
+        finish(.answered(carrier, Handoff(paired.conversation)))
     }
 
     private func finish(_ result: PairingResult) {

@@ -108,6 +108,9 @@ final class Endpoint {
         return error
     }
 
+    /// Whether bytes that were written have not even left this host.
+    var hasUnsent: Bool { ow_unsent(fd) > 0 }
+
     /// Tells the peer that nothing more will come (FIN); reading goes on.
     func shutdownWrite() { _ = shutdown(fd, Int32(SHUT_WR)) }
 

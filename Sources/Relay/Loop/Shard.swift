@@ -34,14 +34,22 @@ final class Shard {
     let vectors: UnsafeMutablePointer<iovec>
     static let vectorCount = 16
 
-    /// The monotonic clock, as of this turn.
-    private(set) var now = monotonicNow()
+    /// The clock, as of this turn.
+    private(set) var now: Nanoseconds
+    private let clock: () -> Nanoseconds
     private var timers = Timers()
     private var again: [any Driver] = []
+    private var hasLetters = true
     private(set) var role: (any Role)?
     private(set) var isDraining = false
 
-    init(index: Int, mailbox: Mailbox, emit: @escaping @Sendable (RelayEvent) -> Void) throws(RelayError) {
+    /// `clock` is the monotonic clock, except in tests.
+    init(
+        index: Int, mailbox: Mailbox, clock: @escaping () -> Nanoseconds = monotonicNow,
+        emit: @escaping @Sendable (RelayEvent) -> Void
+    ) throws(RelayError) {
+        self.clock = clock
+        now = clock()
         self.index = index
         self.mailbox = mailbox
         self.emit = emit
@@ -71,16 +79,18 @@ final class Shard {
     func run(_ role: any Role) {
         self.role = role
         role.begin()
-        var letters = true
-        while !(isDraining && role.isFinished) {
-            if letters { for letter in mailbox.takeAll() { letter(self) } }
-            runAgain()
-            letters = poller.poll(timeout: timeout()) { now = monotonicNow() }
-            while let timer = timers.popDue(now: now) {
-                timer.sleeper?.wake(timer, now: now)
-            }
-        }
+        while !(isDraining && role.isFinished) { turn() }
         self.role = nil
+    }
+
+    /// One turn of the loop; sleeps at most until the next deadline, or not at all if `mayWait` is false.
+    func turn(mayWait: Bool = true) {
+        if hasLetters { for letter in mailbox.takeAll() { letter(self) } }
+        runAgain()
+        hasLetters = poller.poll(timeout: mayWait ? timeout() : 0) { now = clock() }
+        while let timer = timers.popDue(now: now) {
+            timer.sleeper?.wake(timer, now: now)
+        }
     }
 
     /// Starts the graceful end of this shard; after `limit` nanoseconds what is left is cut.
@@ -116,7 +126,7 @@ final class Shard {
         cipher.scrub()
         guard let next = timers.next else { return -1 }
         // Deadlines are rounded up to whole milliseconds: a timer may be late, never early.
-        now = monotonicNow()
+        now = clock()
         guard next > now else { return 0 }
         return Int32(clamping: (next - now + 999_999) / 1_000_000)
     }

@@ -15,12 +15,12 @@ final class Workers: Sendable {
     private let capacity: Int
 
     /// Starts `threads` threads; at most `capacity` jobs wait for them.
-    init(threads: Int, capacity: Int) {
+    init(_ name: String, threads: Int, capacity: Int) {
         self.capacity = capacity
         let wakeups = Wakeups()
         self.wakeups = wakeups
         for _ in 0..<threads {
-            startThread { [weak self] in
+            startThread(name) { [weak self] in
                 while wakeups.wait() {
                     guard let self else { return }
                     guard let job = self.nextJob() else { return }
@@ -79,8 +79,9 @@ final class Workers: Sendable {
     }
 }
 
-/// Runs `body` on a new detached thread with all signals blocked: signals are the main program's.
-func startThread(_ body: @escaping @Sendable () -> Void) {
+/// Runs `body` on a new detached thread with all signals blocked: signals are the main program's. `name`
+/// (15 bytes at most) is what tools like top show.
+func startThread(_ name: String, _ body: @escaping @Sendable () -> Void) {
     final class Body: Sendable {
         let run: @Sendable () -> Void
         init(_ run: @escaping @Sendable () -> Void) { self.run = run }
@@ -91,7 +92,11 @@ func startThread(_ body: @escaping @Sendable () -> Void) {
     pthread_sigmask(SIG_SETMASK, &all, &before)
     defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
     var thread = pthread_t()
-    let context = Unmanaged.passRetained(Body(body)).toOpaque()
+    let named = Body {
+        ow_name_thread(name)
+        body()
+    }
+    let context = Unmanaged.passRetained(named).toOpaque()
     let result = pthread_create(
         &thread, nil,
         { context in

@@ -91,7 +91,7 @@ final class Newcomer: Driver, Sleeper {
             let response = try PairResponder.respond(
                 to: message, identity: shared.identity, mint: shared.mint, lifetimes: shared.settings.conversation,
                 isKnown: { shared.devices[$0] != nil }, at: .now)
-            return response.take { .success(Response(reply: $0, paired: Handoff($1))) }
+            return .success(Response(reply: response.reply, paired: Handoff(response.paired)))
         } catch {
             return .failure(error)
         }
@@ -106,7 +106,7 @@ final class Newcomer: Driver, Sleeper {
                 return turnAway("gone before PAIRED")
             }
             let peer = Peer(paired.conversation.id, paired.conversation.device)
-            paired.take { conversation, keys in becomeCarrier(keys, peer, storing: conversation) }
+            becomeCarrier(paired.keys, peer, storing: paired.conversation)
         }
     }
 
@@ -127,7 +127,7 @@ final class Newcomer: Driver, Sleeper {
         do throws(PairingError) {
             let response = try authentic.accept(identity: shared.identity)
             guard endpoint.sendWhole(response.reply) else { return turnAway("gone before ACCEPT") }
-            response.take { _, keys in becomeCarrier(keys, peer, storing: nil) }
+            becomeCarrier(response.keys, peer, storing: nil)
         } catch {
             turnAway("\(error)")
         }
@@ -145,7 +145,9 @@ final class Newcomer: Driver, Sleeper {
 
     // MARK: The end of being new
 
-    private func becomeCarrier(_ keys: consuming CarrierKeys, _ peer: Peer, storing conversation: consuming Conversation?) {
+    private func becomeCarrier(
+        _ keys: consuming CarrierKeys, _ peer: Peer, storing conversation: consuming Conversation?
+    ) {
         deadline?.cancel()
         let carrier = Carrier(
             side: .server, link: endpoint, keys: keys, phase: .confirming, peer: peer, timings: role.timings,

@@ -26,7 +26,13 @@ final class ServerRole: Role, CarrierOwner, Sleeper {
         let carrier: Carrier
         var confirmation: Confirmation?
         var dial: Dial?
+        /// When the carrier's conversation was first seen to be over.
+        var orphanedAt: Nanoseconds?
     }
+
+    /// How long an idle carrier outlives its conversation: an OPEN may be on its way from a client whose
+    /// clock is a little behind.
+    private static let grace: Nanoseconds = 5_000_000_000
 
     /// `siblings` are the mailboxes of all shards of this server, this one's included.
     init(_ shared: ServerShared, sockets: [ListeningSocket], shard: Shard, siblings: [Mailbox]) {
@@ -147,7 +153,7 @@ final class ServerRole: Role, CarrierOwner, Sleeper {
     private func dial(_ addresses: [SocketAddress], limit: Duration, for carrier: Carrier) {
         let dial = Dial(addresses, on: shard) { [weak self, weak carrier] result in
             guard let self, let carrier, carrier.phase == .dialing else {
-                if case .connected(let target) = result { target.close() }
+                if case .connected(let target) = result { target.reset() }
                 return
             }
             carriers[ObjectIdentifier(carrier)]?.dial = nil
@@ -210,12 +216,14 @@ final class ServerRole: Role, CarrierOwner, Sleeper {
 
     func wake(_ timer: Timer, now: Nanoseconds) {
         let moment = ContinuousClock.now
-        for entry in Array(carriers.values) where entry.confirmation == nil {
+        for (id, entry) in carriers where entry.confirmation == nil {
             let carrier = entry.carrier
             if carrier.hasStream {
                 shared.vault.touch(carrier.peer.conversation, at: moment)
             } else if !shared.vault.isLive(carrier.peer.conversation, at: moment) {
-                carrier.end(.orderly)
+                let orphanedAt = entry.orphanedAt ?? now
+                carriers[id]?.orphanedAt = orphanedAt
+                if now &- orphanedAt >= Self.grace { carrier.end(.orderly) }
             }
         }
         if shard.index == 0 {

@@ -23,8 +23,8 @@ final class ServerShared: Sendable {
         mint = ConversationIDMint(settings.identity)
         self.vault = vault
         admission = Admission(settings.admission)
-        pairingWorkers = Workers(threads: 1, capacity: settings.admission.pendingPairs)
-        resolver = Resolver(Workers(threads: 1, capacity: 1024))
+        pairingWorkers = Workers("pairing", threads: 1, capacity: settings.admission.pendingPairs)
+        resolver = Resolver(Workers("names", threads: 2, capacity: 1024))
         devices = Dictionary(settings.devices.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })
     }
 

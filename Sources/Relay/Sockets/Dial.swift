@@ -38,10 +38,11 @@ final class Dial: Driver, Sleeper {
         attempt()
     }
 
-    /// Ends it without calling the completion.
+    /// Ends it without calling the completion. The kernel may have connected already: a reset, not an
+    /// orderly end, tells the other side that this was no empty conversation.
     func cancel() {
         completion = nil
-        endpoint?.close()
+        endpoint?.reset()
         finish(.failed(ECANCELED))
     }
 
@@ -52,11 +53,13 @@ final class Dial: Driver, Sleeper {
             return attempt()
         }
         guard endpoint.writable else { return }
-        let error = endpoint.takeError()
-        guard error == 0 else { return failedAttempt(error) }
+        if endpoint.failed {
+            endpoint.failed = false
+            let error = endpoint.takeError()
+            guard error == 0 else { return failedAttempt(error) }
+        }
         self.endpoint = nil
         endpoint.driver = nil
-        endpoint.failed = false
         finish(.connected(endpoint))
     }
 
@@ -65,7 +68,7 @@ final class Dial: Driver, Sleeper {
             retry = nil
             attempt()
         } else {
-            endpoint?.close()
+            endpoint?.reset()
             finish(.timedOut)
         }
     }
@@ -75,7 +78,7 @@ final class Dial: Driver, Sleeper {
         guard let address = addresses.first else { return shard.again(self) }
         let fd = ow_stream_socket(address.family)
         guard fd >= 0 else { return failedAttempt(errno) }
-        Listener.tune(fd, isTCP: address.isTCP)
+        if address.isTCP { tuneTCP(fd) }
         // Connect first, register second: epoll reports HUP on a socket that never began to connect.
         let result = address.withPointer { connect(fd, $0, $1) }
         let error = errno

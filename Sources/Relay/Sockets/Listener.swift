@@ -50,7 +50,6 @@ final class Listener: Acceptor, Driver, Sleeper {
             var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
             let fd = ow_accept(socket.fd, &from, &length)
             if fd >= 0 {
-                Self.tune(fd, isTCP: Int32(from.ss_family) != AF_UNIX)
                 accepted(fd, SocketAddress(from, length))
                 guard isOpen else { return }
                 continue
@@ -79,16 +78,5 @@ final class Listener: Acceptor, Driver, Sleeper {
         guard shard.now &- lastPauseReported > 1_000_000_000 else { return }
         lastPauseReported = shard.now
         shard.emit(.acceptPaused(why))
-    }
-
-    /// What every TCP connection of the daemon gets: no delay of small writes, and keep-alive so that
-    /// a host that vanished is noticed in the end. TCP_USER_TIMEOUT is not set: it would end a
-    /// connection whose peer is alive but does not read.
-    static func tune(_ fd: Int32, isTCP: Bool) {
-        guard isTCP else { return }
-        var one: Int32 = 1
-        let size = socklen_t(MemoryLayout<Int32>.size)
-        setsockopt(fd, Int32(IPPROTO_TCP), TCP_NODELAY, &one, size)
-        setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, size)
     }
 }

@@ -170,6 +170,8 @@ final class Carrier: Driver, Sleeper {
     /// Whether an application's connection is open here, or about to be.
     var hasStream: Bool { app != nil || phase == .dialing }
 
+    func belongs(to conversation: ConversationID?) -> Bool { peer.conversation == conversation }
+
     // MARK: Going on
 
     /// Does whatever can be done now, in both directions, but not for longer than a fair share.
@@ -308,6 +310,8 @@ final class Carrier: Driver, Sleeper {
         link.close()
         releaseOut()
         due = []
+        // No event of the link will come any more, and the last bytes may already be written.
+        shard.again(self)
     }
 
     /// Closes everything; an application connection that is still there is reset, because not every
@@ -322,12 +326,20 @@ final class Carrier: Driver, Sleeper {
         }
         phase = .closed
         heartbeat?.cancel()
-        link.close()
+        closeLink(how)
         releaseOut()
         releaseInbound()
         rekey = RekeyState()
         shard.counters.carriersOpen -= 1
         owner.carrierClosed(self, how)
+    }
+
+    /// A link that ends out of order while the peer does not read (its window is shut) must end with a
+    /// reset: FIN and the last words would wait behind what nobody reads, and so would the far
+    /// application.
+    private func closeLink(_ how: CarrierEnd) {
+        if case .orderly = how { return link.close() }
+        outStart < outEnd || link.hasUnsent ? link.reset() : link.close()
     }
 
     /// Logs off (client, idle only) and closes.

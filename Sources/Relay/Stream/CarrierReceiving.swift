@@ -92,7 +92,8 @@ extension Carrier {
     /// Everything the far application sent has been written: passes its end on.
     private func endOfReceiving() {
         finDelivered = true
-        app?.shutdownWrite()
+        // If the other direction has ended before, the socket is closed now, which says FIN too.
+        if !sourceEnded { app?.shutdownWrite() }
         directionEnded()
     }
 
@@ -113,7 +114,6 @@ extension Carrier {
         switch link.read(inbound! + filled, RegionSize.receive - filled) {
         case .moved(let count):
             filled += count
-            lastHeard = shard.now
             return true
         case .blocked:
             if filled == 0 { releaseInbound() }
@@ -147,6 +147,9 @@ extension Carrier {
                 return false
             }
             parsed += header.frameSize
+            // Only what is authentic counts as a sign of life: bytes that never become a frame, because
+            // somebody changed a length on the way, must not keep a carrier waiting.
+            lastHeard = shard.now
             shard.counters.framesIn &+= 1
             let plaintext = frame + FrameHeader.size
             if header.type == .data {

@@ -83,7 +83,9 @@ extension Carrier {
     }
 
     private func handleAnswer(_ key: [UInt8]) throws(CodecError) {
-        guard let ephemeral = rekey.offered.take(), rekey.frameDue == nil else { return violated("REKEY out of place") }
+        guard let ephemeral = rekey.offered.take(), rekey.frameDue == nil else {
+            return violated("REKEY out of place")
+        }
         let shared = try ephemeral.agree(with: key)
         keys.receiving.mix(shared)
         rekey.frameDue = .done
@@ -92,13 +94,16 @@ extension Carrier {
     }
 
     private func handleDone() throws(CodecError) {
-        guard let shared = rekey.mixWhenDone.take(), rekey.frameDue == nil else { return violated("REKEY out of place") }
+        guard let shared = rekey.mixWhenDone.take(), rekey.frameDue == nil else {
+            return violated("REKEY out of place")
+        }
         keys.receiving.mix(shared)
         rekeyed()
     }
 
     private func rekeyed() {
         shard.counters.rekeys &+= 1
+        shard.emit(.rekeyed(service))
         rekey.begin(now: shard.now, frames: framesSoFar, bytes: bytesSoFar, timings)
     }
 

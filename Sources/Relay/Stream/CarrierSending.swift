@@ -168,8 +168,7 @@ extension Carrier {
         outEnd = 0
         reason?.write(to: out! + FrameHeader.size)
         guard encode(type, reason == nil ? 0 : ReasonMessage.size) else { return }
-        _ = link.send(out!, outEnd)
-        outEnd = 0
+        if case .moved(outEnd) = link.send(out!, outEnd) { outEnd = 0 }
     }
 
     /// Makes sure that there is a region to encode into. False, and the carrier closed, without memory.

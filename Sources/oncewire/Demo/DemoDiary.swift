@@ -25,7 +25,7 @@ final class DemoDiary: Sendable {
     func note(_ event: RelayEvent, from who: String) {
         entries.withLock { entries in
             if case .paired(_, let took) = event, who == "client" { entries.pairing = took }
-            if event.level >= .warning, entries.warnings.count < 10 { entries.warnings.append("\(who): \(event)") }
+            if event.level >= .warning, entries.warnings.count < 3 { entries.warnings.append("\(who): \(event)") }
         }
     }
 

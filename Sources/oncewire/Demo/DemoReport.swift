@@ -18,7 +18,7 @@ struct DemoReport {
 
           application --> client ==> (eavesdropper) ==> server --> service
 
-          paired        in \(decimal(pairing / .milliseconds(1))) ms, hybrid X25519 and ML-KEM-768, both sides proved
+          paired        in \(decimal(pairing / .milliseconds(1))) ms (X25519 and ML-KEM-768; each side has proved its key)
           connections   \(counters.streams), over \(counters.pairings + counters.resumes) carriers (\(counters.resumes) of them resumed without pairing again)
           there         \(mebibytes(counters.bytesOut)) MiB, SHA-256 equal at both ends
           and back      \(mebibytes(counters.bytesIn)) MiB, SHA-256 equal at both ends

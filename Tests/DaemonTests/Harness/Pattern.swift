@@ -111,6 +111,28 @@ extension Socket {
         }
     }
 
+    /// Sends the stream of `seed` until nothing more has been taken for a second: every buffer on the way
+    /// is full then. No call is left waiting in the socket, so that it can be reset. Returns the count.
+    func sendUntilFull(seed: UInt64) throws -> Int {
+        var pattern = Pattern(seed: seed)
+        return try withPiece { piece in
+            var total = 0
+            var rest = UnsafeRawBufferPointer(start: nil, count: 0)
+            var full = ContinuousClock.now
+            while ContinuousClock.now - full < .seconds(1) {
+                if rest.isEmpty {
+                    pattern.fill(piece)
+                    rest = UnsafeRawBufferPointer(piece)
+                }
+                let sent = try sendNow(rest)
+                total += sent
+                rest = UnsafeRawBufferPointer(rebasing: rest[sent...])
+                if sent > 0 { full = .now } else { usleep(5000) }
+            }
+            return total
+        }
+    }
+
     /// Receives until the orderly end and says what came. `progress` hears how many bytes are there.
     func digestToEnd(progress: (Int) -> Void = { _ in }) throws -> Digest {
         var hasher = Hasher256()

@@ -10,7 +10,8 @@ struct SocketError: Error, Equatable, CustomStringConvertible {
     let call: String
     let code: Int32
     var description: String { "\(call): \(String(cString: strerror(code)))" }
-    var isReset: Bool { code == ECONNRESET || code == EPIPE }
+    /// The peer reset the connection. A reset that comes after the peer's orderly end reads EPIPE instead.
+    var isReset: Bool { code == ECONNRESET }
     var isTimeout: Bool { code == EAGAIN || code == ETIMEDOUT || code == EINPROGRESS }
 }
 
@@ -129,6 +130,14 @@ final class Socket: Sendable {
                 return (bytes, .reset)
             }
         }
+    }
+
+    /// Waits for a reset without receiving anything: what a stalled peer sees of it. False after `limit`.
+    func waitForReset(within limit: Duration) -> Bool {
+        // A reset is reported whether asked for or not.
+        var interest = pollfd(fd: fd, events: 0, revents: 0)
+        let milliseconds = Int32(limit / .milliseconds(1))
+        return poll(&interest, 1, milliseconds) == 1 && interest.revents & Int16(POLLERR) != 0
     }
 
     // MARK: Ending and options
