@@ -69,10 +69,14 @@ let package = Package(
         .testTarget(name: "CodecTests", dependencies: ["Codec", "COpenSSL"], swiftSettings: house),
         .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: house),
         .testTarget(
-            name: "PairingTests", dependencies: ["Pairing", "Codec", "Wire"], exclude: ["Vectors"], swiftSettings: house),
+            name: "PairingTests", dependencies: ["Pairing", "Codec", "Wire"], exclude: ["Vectors"], swiftSettings: house
+        ),
         .testTarget(name: "VaultTests", dependencies: ["Vault", "Pairing", "Codec"], swiftSettings: house),
         .testTarget(name: "SettingsTests", dependencies: ["Settings", "Pairing", "Wire"], swiftSettings: house),
-        .testTarget(name: "RelayTests", dependencies: ["Relay", "Wire", "Codec", "CLinux"], swiftSettings: house),
+        .testTarget(
+            name: "RelayTests",
+            dependencies: ["Relay", "Settings", "Vault", "Pairing", "Wire", "Codec", "CLinux"],
+            swiftSettings: house),
         .testTarget(
             name: "AdminTests",
             dependencies: ["Admin", "Relay", "Settings", .product(name: "Logging", package: "swift-log")],

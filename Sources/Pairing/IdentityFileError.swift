@@ -25,7 +25,9 @@ package enum IdentityFileError: Error, Equatable, Sendable, CustomStringConverti
 
     /// What is wrong with the content of a file.
     package enum Problem: Sendable, Equatable {
-        case noKey, severalKeys, publicKey, unknownLine(Int), wrongLength, unknownCharacter
+        case noKey, severalKeys, publicKey, wrongLength, unknownCharacter
+        /// The number of a line, from 1, that is neither a comment nor a key.
+        case unknownLine(Int)
     }
 
     package var description: String {

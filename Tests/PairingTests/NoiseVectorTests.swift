@@ -13,27 +13,29 @@ struct NoiseVector: Decodable, Sendable, CustomTestStringConvertible {
         let ciphertext: String
     }
 
-    let protocol_name: String
-    let init_prologue: String
-    let init_psks: [String]?
-    let init_static: String?
-    let init_ephemeral: String
-    let init_remote_static: String?
-    let resp_prologue: String
-    let resp_psks: [String]?
-    let resp_static: String?
-    let resp_ephemeral: String?
-    let resp_remote_static: String?
-    let handshake_hash: String?
+    let protocolName: String
+    let initPrologue: String
+    let initPsks: [String]?
+    let initStatic: String?
+    let initEphemeral: String
+    let initRemoteStatic: String?
+    let respPrologue: String
+    let respPsks: [String]?
+    let respStatic: String?
+    let respEphemeral: String?
+    let respRemoteStatic: String?
+    let handshakeHash: String?
     let messages: [Message]
 
-    var testDescription: String { protocol_name }
+    var testDescription: String { protocolName }
 
     /// Every vector of the file; empty if the vectors are not there, which one test reports.
     static let all: [NoiseVector] = {
         struct File: Decodable { let vectors: [NoiseVector] }
         guard let content = try? Data(contentsOf: url) else { return [] }
-        return (try? JSONDecoder().decode(File.self, from: content))?.vectors ?? []
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        return (try? decoder.decode(File.self, from: content))?.vectors ?? []
     }()
 
     private static let url: URL = {
@@ -48,9 +50,9 @@ struct NoiseVector: Decodable, Sendable, CustomTestStringConvertible {
 struct NoiseVectorTests {
     @Test("The vectors are there and the handshake this protocol builds on is among those that run")
     func coverage() {
-        let runnable = NoiseVector.all.filter { HandshakePattern(protocolName: $0.protocol_name) != nil }
+        let runnable = NoiseVector.all.filter { HandshakePattern(protocolName: $0.protocolName) != nil }
         #expect(
-            runnable.contains { $0.protocol_name == "Noise_IKpsk2_25519_AESGCM_SHA256" },
+            runnable.contains { $0.protocolName == "Noise_IKpsk2_25519_AESGCM_SHA256" },
             "\(NoiseVector.all.count) vectors, of which \(runnable.count) run (ONCEWIRE_VECTORS names their folder)")
     }
 
@@ -64,7 +66,7 @@ struct NoiseVectorTests {
 
     @Test("Handshake, hash and transport messages are byte for byte the published ones", arguments: NoiseVector.all)
     func replay(_ vector: NoiseVector) throws {
-        guard let pattern = HandshakePattern(protocolName: vector.protocol_name) else { return }
+        guard let pattern = HandshakePattern(protocolName: vector.protocolName) else { return }
         var initiator = try end(.initiator, of: vector, pattern)
         var responder = try end(.responder, of: vector, pattern)
 
@@ -77,7 +79,7 @@ struct NoiseVectorTests {
             #expect(read == payload)
         }
         #expect(initiator.hash == responder.hash)
-        if let hash = vector.handshake_hash { #expect(initiator.hash.hex == hash) }
+        if let hash = vector.handshakeHash { #expect(initiator.hash.hex == hash) }
 
         var here = try initiator.split()
         var there = try responder.split()
@@ -100,14 +102,14 @@ struct NoiseVectorTests {
         _ role: HandshakeRole, of vector: NoiseVector, _ pattern: HandshakePattern
     ) throws -> HandshakeState {
         let isInitiator = role == .initiator
-        let own = isInitiator ? vector.init_static : vector.resp_static
-        let remote = isInitiator ? vector.init_remote_static : vector.resp_remote_static
-        let psk = (isInitiator ? vector.init_psks : vector.resp_psks)?.first
-        let ephemeral = isInitiator ? vector.init_ephemeral : vector.resp_ephemeral
+        let own = isInitiator ? vector.initStatic : vector.respStatic
+        let remote = isInitiator ? vector.initRemoteStatic : vector.respRemoteStatic
+        let psk = (isInitiator ? vector.initPsks : vector.respPsks)?.first
+        let ephemeral = isInitiator ? vector.initEphemeral : vector.respEphemeral
         let key = try psk.map { try #require([UInt8](hex: $0)) }
         return HandshakeState(
             pattern, role: role,
-            prologue: try #require([UInt8](hex: isInitiator ? vector.init_prologue : vector.resp_prologue)),
+            prologue: try #require([UInt8](hex: isInitiator ? vector.initPrologue : vector.respPrologue)),
             identity: try own.map { Identity(privateKey: try privateKey($0)) },
             remoteStatic: try remote.map { try #require([UInt8](hex: $0)) },
             psk: key == nil ? nil : Secret(copying: key!),

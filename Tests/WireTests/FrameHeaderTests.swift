@@ -23,7 +23,7 @@ struct FrameHeaderTests {
     @Test("Each type has exactly its legal lengths")
     func lengths() {
         let legal: [FrameType: Set<Int>] = [
-            .open: Set(33...95), .data: Set(1...65536), .fin: [8], .opened: [0], .refused: [1], .abort: [1], .ping: [0],
+            .open: Set(33...95), .data: Set(1...65536), .fin: [8], .closed: [0], .refused: [1], .abort: [1], .ping: [0],
             .pong: [0], .rekey: [1, 33], .bye: [0], .confirm: [0], .confirmed: [0],
         ]
         for type in FrameType.allCases {

@@ -92,7 +92,11 @@ func startThread(_ name: String, _ body: @escaping @Sendable () -> Void) {
     pthread_sigmask(SIG_SETMASK, &all, &before)
     defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
     var thread = pthread_t()
-    let context = Unmanaged.passRetained(Body { ow_name_thread(name); body() }).toOpaque()
+    let named = Body {
+        ow_name_thread(name)
+        body()
+    }
+    let context = Unmanaged.passRetained(named).toOpaque()
     let result = pthread_create(
         &thread, nil,
         { context in

@@ -113,6 +113,7 @@ final class Newcomer: Driver, Sleeper {
     // MARK: RESUME
 
     private func resume(_ message: [UInt8]) {
+        role.shard.handledSecrets()
         guard ResumeResponder.hasValidMac(message, server: shared.identity.publicKey) else {
             return turnAway("wrong mac1")
         }
@@ -145,7 +146,9 @@ final class Newcomer: Driver, Sleeper {
 
     // MARK: The end of being new
 
-    private func becomeCarrier(_ keys: consuming CarrierKeys, _ peer: Peer, storing conversation: consuming Conversation?) {
+    private func becomeCarrier(
+        _ keys: consuming CarrierKeys, _ peer: Peer, storing conversation: consuming Conversation?
+    ) {
         deadline?.cancel()
         let carrier = Carrier(
             side: .server, link: endpoint, keys: keys, phase: .confirming, peer: peer, timings: role.timings,
