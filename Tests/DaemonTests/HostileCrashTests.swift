@@ -52,15 +52,33 @@ struct HostileCrashTests {
                 try await eventually("the server closes what belonged to the client") {
                     service.active == 0 && server.openDescriptors <= descriptors
                 }
-                // Both ends saw a reset, never an end that looks orderly.
-                for socket in open { #expect(try await onThread { socket.received().end } == .reset) }
-                #expect(service.visits.allSatisfy { $0.end != .orderly })
+                #expect(service.visits.allSatisfy { $0.end == .reset }, "a target saw more than a reset")
+                for socket in open { socket.close() }
                 resident.append(server.residentBytes)
             }
             // The first rounds may still grow pools and the allocator's arenas.
             #expect(resident[5] <= resident[1] + 2 << 20, "resident: \(resident)")
             try await tunnel.startClient()
             try await expectExchange(tunnel)
+        }
+    }
+
+    @Test("A daemon that is killed never looks like an orderly end to its neighbour")
+    func neighbours() async throws {
+        try await withScene { scene in
+            let service = try SmallService(in: scene)
+            let tunnel = try await scene.tunnel(HostileRig.plan(service))
+            let atClient = try await openConnection(tunnel, service)
+            tunnel.client.kill()
+            #expect(try await onThread { atClient.received().end } == .reset)
+            try await eventually("the target's connection ends") { service.active == 0 }
+
+            try await tunnel.startClient()
+            let atServer = try await openConnection(tunnel, service)
+            tunnel.server.kill()
+            #expect(try await onThread { atServer.received().end } == .reset)
+            try await eventually("the target's connection ends") { service.active == 0 }
+            #expect(service.visits.map(\.end) == [.reset, .reset])
         }
     }
 

@@ -80,7 +80,7 @@ final class HandshakeSweep: Sendable {
         while ambushes.withLock({ !$0[lane.number]!.applied }) {
             guard ContinuousClock.now < deadline else {
                 faults.put(
-                    "lane \(lane.number), \(handshake): no such handshake came\n\(lane.client.errors.suffix(2000))")
+                    "lane \(lane.number), \(handshake): no such handshake came\n\(lane.client.errors.suffix(6000))")
                 break
             }
             usleep(2000)
@@ -95,6 +95,20 @@ final class HandshakeSweep: Sendable {
         let visits = rig.service.visits(of: exchange)
         if visits.count > 1 { faults.put("\(handshake): the service saw the exchange \(visits.count) times") }
         ambushes.withLock { $0[lane.number] = nil }
+    }
+
+    /// Cuts the lane's carriers until the client has opened one in the way of the case. More than once: a client that
+    /// was pairing anyway, because of the case before, fills its pool without the resumption that is waited for.
+    private func provoke(on lane: HostileRig.Lane) -> Bool {
+        let deadline = ContinuousClock.now + patience
+        while ContinuousClock.now < deadline {
+            rig.tap.breakCarriers(of: lane.number)
+            for _ in 0..<500 {
+                if ambushes.withLock({ $0[lane.number]!.applied }) { return true }
+                usleep(2000)
+            }
+        }
+        return false
     }
 
     /// On the tap's thread.
