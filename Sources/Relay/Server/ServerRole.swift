@@ -182,6 +182,8 @@ final class ServerRole: Role, CarrierOwner, Sleeper {
 
     func carrierSaidBye(_ carrier: Carrier) {
         let id = carrier.peer.conversation
+        // Every shard of the client says so.
+        guard shared.vault.isLive(id, at: .now) else { return carrier.end(.orderly) }
         shared.vault.remove(id)
         shard.emit(.conversationEnded("\(carrier.peer.device.text) logged off"))
         for mailbox in siblings {
