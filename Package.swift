@@ -73,7 +73,10 @@ let package = Package(
         ),
         .testTarget(name: "VaultTests", dependencies: ["Vault", "Pairing", "Codec"], swiftSettings: house),
         .testTarget(name: "SettingsTests", dependencies: ["Settings", "Pairing", "Wire"], swiftSettings: house),
-        .testTarget(name: "RelayTests", dependencies: ["Relay", "Wire", "Codec", "CLinux"], swiftSettings: house),
+        .testTarget(
+            name: "RelayTests",
+            dependencies: ["Relay", "Settings", "Vault", "Pairing", "Wire", "Codec", "CLinux"],
+            swiftSettings: house),
         .testTarget(
             name: "AdminTests",
             dependencies: ["Admin", "Relay", "Settings", .product(name: "Logging", package: "swift-log")],

@@ -4,8 +4,10 @@
 An implementation of the handshake, the key schedule and the frames that shares nothing with the Swift one: hashlib and
 hmac of Python's standard library, X25519, AES-GCM and ML-KEM-768 of the `cryptography` package (48 or newer).
 
-    scripts/vectors_pairing.py            compare the file with what this script computes; exit 1 if it differs
+    scripts/vectors_pairing.py            exit 1 if the file, or the worked example in docs/PROTOCOL.md, is not what this
+                                          script computes
     scripts/vectors_pairing.py --write    write the file
+    scripts/vectors_pairing.py --trace    print the worked example
 
 ML-KEM encapsulation is random and the package offers no way to choose its coins. So the ciphertext is an input: the one in
 the file is kept, and its shared secret is recomputed by decapsulating it. Without a file a fresh one is made.
@@ -22,7 +24,9 @@ from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-FILE = pathlib.Path(__file__).resolve().parent.parent / "Tests/PairingTests/Vectors/pairing.json"
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+FILE = ROOT / "Tests/PairingTests/Vectors/pairing.json"
+DOCUMENT = ROOT / "docs/PROTOCOL.md"
 
 
 # Primitives
@@ -75,6 +79,11 @@ class Symmetric:
         self.ck = self.h
         self.k = None
         self.n = 0
+        self.trace = []
+
+    def after(self, step: str) -> None:
+        """Notes the state for the worked example."""
+        self.trace.append((step, self.ck, self.h))
 
     def mix_hash(self, data: bytes) -> None:
         self.h = sha256(self.h, data)
@@ -107,15 +116,22 @@ def pairing(device: Key, server: Key, device_e: Key, server_e: Key, kem_seed: by
     preamble = b"OW\x01\x01"
     s.mix_hash(preamble)
     s.mix_hash(server.public)
+    s.after("start")
     # -> e, e1, es, s, ss
     noise = device_e.public
     s.mix_hash(device_e.public)
     s.mix_key(device_e.public)
+    s.after("-> e")
     noise += s.encrypt_and_hash(kem.public_key().public_bytes_raw())
+    s.after("-> e1")
     s.mix_key(device_e.dh(server.public))
+    s.after("-> es")
     noise += s.encrypt_and_hash(device.public)
+    s.after("-> s")
     s.mix_key(device.dh(server.public))
+    s.after("-> ss")
     noise += s.encrypt_and_hash(payload_1)
+    s.after("-> payload")
     pair = preamble + noise
     pair += mac1(server.public, pair)
     # <- e, ee, ekem1, se, psk
@@ -124,15 +140,21 @@ def pairing(device: Key, server: Key, device_e: Key, server_e: Key, kem_seed: by
     noise = server_e.public
     s.mix_hash(server_e.public)
     s.mix_key(server_e.public)
+    s.after("<- e")
     s.mix_key(server_e.dh(device_e.public))
+    s.after("<- ee")
     noise += s.encrypt_and_hash(ciphertext)
     s.mix_key(shared)
+    s.after("<- ekem1")
     s.mix_key(server_e.dh(device.public))
+    s.after("<- se")
     s.mix_key_and_hash(psk)
+    s.after("<- psk")
     noise += s.encrypt_and_hash(payload_2)
+    s.after("<- payload")
     paired = preamble + noise
     assert len(pair) == 1324 and len(paired) == 1196
-    return {"pair": pair, "paired": paired, "h": s.h, "ck": s.ck, "shared": shared}
+    return {"pair": pair, "paired": paired, "h": s.h, "ck": s.ck, "shared": shared, "trace": s.trace}
 
 
 # Around it
@@ -206,7 +228,7 @@ def key_text(prefix: str, label: bytes, key: bytes) -> str:
     return prefix + b32encode(key + sha256(label, key)[:3]).decode().lower()
 
 
-def vector(psk: bytes, ciphertext: bytes) -> dict:
+def vector(psk: bytes, ciphertext: bytes) -> tuple:
     device, server = Key("device"), Key("server")
     device_e, server_e = Key("device ephemeral"), Key("server ephemeral")
     kem_seed = sha256(b"oncewire test vector: d") + sha256(b"oncewire test vector: z")
@@ -253,7 +275,44 @@ def vector(psk: bytes, ciphertext: bytes) -> dict:
         "roots": [root.hex() for root in roots], "rekey": rekey.hex(),
         "plaintexts": [plaintext.hex() for plaintext in plaintexts],
         "pairingCarrier": first, "resumes": resumes,
-    }
+    }, p["trace"]
+
+
+def trace(vector: dict, states: list) -> list:
+    """The lines of the worked example: the first vector, step by step."""
+    def short(hex: str) -> str:
+        return hex if len(hex) <= 64 else f"{hex[:16]}…{hex[-16:]}  SHA-256 {sha256(bytes.fromhex(hex)).hex()}"
+
+    lines = [f"{name:20} {short(vector[key])}" for name, key in (
+        ("device private", "device"), ("device public", "devicePublic"), ("server private", "server"),
+        ("server public", "serverPublic"), ("device e private", "deviceEphemeral"), ("server e private", "serverEphemeral"),
+        ("ML-KEM seed d||z", "kemSeed"), ("ML-KEM ciphertext", "kemCiphertext"), ("ML-KEM secret", "kemSharedSecret"),
+        ("psk", "psk"), ("conversation id", "conversationID"), ("nonce", "nonce"))]
+    for step, ck, h in states:
+        lines += [f"{step:20} ck {ck.hex()}", f"{'':20} h  {h.hex()}"]
+    lines += [f"{name:20} {short(vector[key])}" for name, key in (("PAIR", "pair"), ("PAIRED", "paired"))]
+    lines += [f"root_{n:<15} {root}" for n, root in enumerate(vector["roots"])]
+
+    def carrier(title: str, carrier: dict) -> None:
+        lines.append(f"{title + ' prefix':20} {carrier['prefix']}")
+        for direction in ("c2s", "s2c"):
+            way = carrier[direction]
+            secret = drbg(bytes.fromhex(way["entropy"]), bytes.fromhex(carrier["prefix"]) + u64(0),
+                          bytes.fromhex(way["personalization"]), 44)
+            lines.extend([
+                f"{direction + ' entropy':20} {way['entropy']}", f"{direction + ' personaliz.':20} {way['personalization']}",
+                f"{direction + ' 0 key':20} {secret[:32].hex()}", f"{direction + ' 0 iv':20} {secret[32:].hex()}",
+                f"{direction + ' 0 frame':20} {way['frames'][0]}"])
+
+    carrier("pairing", vector["pairingCarrier"])
+    for resumed in vector["resumes"]:
+        lines += [f"{'epoch':20} {resumed['epoch']}"]
+        lines += [f"{name:20} {resumed[key]}" for name, key in (
+            ("device e private", "deviceEphemeral"), ("device salt", "deviceSalt"), ("server e private", "serverEphemeral"),
+            ("server salt", "serverSalt"), ("t", "t"))]
+        lines += [f"{name:20} {short(resumed[key])}" for name, key in (("RESUME", "resume"), ("ACCEPT", "accept"))]
+        carrier("resumed", resumed["carrier"])
+    return lines
 
 
 def main() -> int:
@@ -263,18 +322,25 @@ def main() -> int:
     else:
         seed = sha256(b"oncewire test vector: d") + sha256(b"oncewire test vector: z")
         _, ciphertext = MLKEM768PrivateKey.from_seed_bytes(seed).public_key().encapsulate()
-    new = {
-        "source": "scripts/vectors_pairing.py",
-        "vectors": [vector(bytes(32), ciphertext), vector(sha256(b"oncewire test vector: psk"), ciphertext)],
-    }
+    first, states = vector(bytes(32), ciphertext)
+    second, _ = vector(sha256(b"oncewire test vector: psk"), ciphertext)
+    new = {"source": "scripts/vectors_pairing.py", "vectors": [first, second]}
+    example = trace(first, states)
+    if "--trace" in sys.argv[1:]:
+        print("\n".join(example))
+        return 0
     if "--write" in sys.argv[1:]:
         FILE.parent.mkdir(parents=True, exist_ok=True)
         FILE.write_text(json.dumps(new, indent=1) + "\n")
         return 0
+    wrong = []
     if new != old:
-        print(f"{FILE} differs from what this script computes", file=sys.stderr)
-        return 1
-    return 0
+        wrong.append(f"{FILE} differs from what this script computes")
+    if "\n".join(example) not in DOCUMENT.read_text():
+        wrong.append(f"the worked example in {DOCUMENT} differs from what this script computes")
+    for line in wrong:
+        print(line, file=sys.stderr)
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

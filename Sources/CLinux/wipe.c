@@ -13,6 +13,6 @@ __attribute__((noinline)) void ow_burn_stack(void) {
 
 __attribute__((noinline)) void ow_burn_stack_of_frames(void) {
   // libcrypto's AVX2 code for SHA-256 keeps its message schedule in some 700 bytes of stack.
-  unsigned char dead[8 * 1024];
+  unsigned char dead[2 * 1024];
   explicit_bzero(dead, sizeof dead);
 }

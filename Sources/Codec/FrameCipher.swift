@@ -11,35 +11,36 @@ package final class FrameCipher {
     private let derivation: FrameDerivation
     private let encrypting: OpaquePointer
     private let decrypting: OpaquePointer
-    /// Whether the contexts hold a frame's key. In memory of its own, so that a frame pays for no check of
-    /// exclusive access.
-    private let holdsKeys: UnsafeMutablePointer<Bool>
+    /// Whether each context holds a frame's key: `[encrypting, decrypting]`. In memory of its own, so that
+    /// a frame pays for no check of exclusive access.
+    private let holdsKey: UnsafeMutablePointer<Bool>
 
     /// Makes the contexts. Stops the process if libcrypto has no AES-256-GCM or no memory.
     package init() {
         derivation = FrameDerivation(scratch: memory.address)
         encrypting = Self.makeContext(encrypting: true)
         decrypting = Self.makeContext(encrypting: false)
-        holdsKeys = .allocate(capacity: 1)
-        holdsKeys.initialize(to: true)
+        holdsKey = .allocate(capacity: 2)
+        holdsKey.initialize(repeating: true, count: 2)
         scrub()
     }
 
     deinit {
         EVP_CIPHER_CTX_free(encrypting)
         EVP_CIPHER_CTX_free(decrypting)
-        holdsKeys.deallocate()
+        holdsKey.deallocate()
     }
 
     /// Overwrites what frames since the last call left: the key schedules, by those of a zero key, and the
     /// dead stack frames of libcrypto's hash. The owner of the thread calls it before it sleeps, so that
     /// no key outlives the turn of the loop that used it.
     package func scrub() {
-        guard holdsKeys.pointee else { return }
-        holdsKeys.pointee = false
+        guard holdsKey[0] || holdsKey[1] else { return }
         derivation.wipe()
-        start(encrypting, 1)
-        start(decrypting, 0)
+        if holdsKey[0] { start(encrypting, 1) }
+        if holdsKey[1] { start(decrypting, 0) }
+        holdsKey[0] = false
+        holdsKey[1] = false
         ow_burn_stack_of_frames()
     }
 
@@ -80,7 +81,7 @@ package final class FrameCipher {
     /// Derives the frame's key and iv, gives them to the context and wipes the derivation.
     @inline(__always)
     private func start(_ context: OpaquePointer, _ encrypts: Int32, _ inputs: UnsafeRawPointer, _ counter: UInt64) {
-        holdsKeys.pointee = true
+        holdsKey[encrypts == 1 ? 0 : 1] = true
         derivation.derive(from: inputs, counter: counter)
         start(context, encrypts)
         derivation.wipe()

@@ -72,7 +72,7 @@ package final class Daemon: Sendable {
     private func startClient(_ settings: ClientSettings) throws(RelayError) -> [BoundListener] {
         var sockets: [(service: ServiceID, socket: ListeningSocket)] = []
         for (id, service) in settings.services.sorted(by: { $0.key.text < $1.key.text }) {
-            for address in service.listen { sockets.append((id, try ListeningSocket.open(address))) }
+            for address in service.listen { sockets.append((id, try ListeningSocket.open(address, resetting: true))) }
         }
         let mailboxes = try makeMailboxes(settings.common)
         let shared = ClientShared(settings, shards: mailboxes.count)

@@ -35,6 +35,8 @@ package enum RelayEvent: Sendable, CustomStringConvertible {
     case acceptPaused(String)
     /// Accepting goes on.
     case acceptResumed
+    /// RLIMIT_MEMLOCK is reached: secrets beyond it may be swapped out.
+    case memoryUnlocked
     /// The graceful end began: streams still open on one shard.
     case draining(streams: Int)
     /// Streams were cut because the drain time-out passed.
@@ -46,7 +48,7 @@ package enum RelayEvent: Sendable, CustomStringConvertible {
         case .streamBroken, .carrierLost, .rekeyed, .stranger: .debug
         case .paired, .conversationEnded, .acceptResumed, .draining: .info
         case .pairingAgain: .notice
-        case .pairingFailed, .refused, .applicationTurnedAway, .acceptPaused, .cut: .warning
+        case .pairingFailed, .refused, .applicationTurnedAway, .acceptPaused, .memoryUnlocked, .cut: .warning
         }
     }
 
@@ -69,6 +71,8 @@ package enum RelayEvent: Sendable, CustomStringConvertible {
         case .applicationTurnedAway(let service, let why): "application connection to \(service.text) reset: \(why)"
         case .acceptPaused(let why): "accepting paused: \(why)"
         case .acceptResumed: "accepting again"
+        case .memoryUnlocked:
+            "RLIMIT_MEMLOCK is reached: further secrets may be swapped out (raise LimitMEMLOCK or `ulimit -l`)"
         case .draining(let streams): "draining: \(streams) streams still open"
         case .cut(let streams): "drain time-out: \(streams) streams cut"
         }

@@ -60,7 +60,7 @@ struct DaemonOptions: ParsableArguments {
     func load<Settings>(_ read: (String) throws(SettingsFailure) -> Settings) throws -> Settings {
         prepareProcess()
         revealSecretsIfAsked()
-        raiseDescriptorLimit()
+        raiseLimits()
         do {
             return try read(config)
         } catch {

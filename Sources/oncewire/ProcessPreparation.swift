@@ -34,11 +34,14 @@ private func refuseDumps() {
     #endif
 }
 
-/// Raises the soft limit of open descriptors to the hard one: every application connection takes two.
-func raiseDescriptorLimit() {
-    let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
-    var limit = rlimit()
-    guard getrlimit(resource, &limit) == 0, limit.rlim_cur < limit.rlim_max else { return }
-    limit.rlim_cur = limit.rlim_max
-    setrlimit(resource, &limit)
+/// Raises the soft limits of a daemon to the hard ones: every application connection takes two descriptors, every
+/// carrier some locked memory for its secrets.
+func raiseLimits() {
+    for resource in [RLIMIT_NOFILE, __RLIMIT_MEMLOCK] {
+        var limit = rlimit()
+        let number = __rlimit_resource_t(resource.rawValue)
+        guard getrlimit(number, &limit) == 0, limit.rlim_cur < limit.rlim_max else { continue }
+        limit.rlim_cur = limit.rlim_max
+        setrlimit(number, &limit)
+    }
 }

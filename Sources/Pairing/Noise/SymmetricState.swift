@@ -42,8 +42,7 @@ struct SymmetricState: ~Copyable {
     mutating func mixKeyAndHash(_ psk: borrowing Secret) throws(CodecError) {
         let output = try HKDF.derive(salt: chainingKey, ikm: psk, info: [], count: 96)
         chainingKey = output.slice(0..<32)
-        // The middle third goes into h, where everything is public: HKDF does not give away the others.
-        mixHash(output.slice(32..<64).withUnsafeBytes { [UInt8]($0) })
+        hash = SHA256.hash(hash, output.slice(32..<64))
         cipher = CipherState(key: output.slice(64..<96))
     }
 

@@ -66,6 +66,7 @@ final class CarrierDial: Driver, Sleeper {
     }
 
     private func resume(_ endpoint: Endpoint) {
+        role.shard.handledSecrets()
         self.endpoint = endpoint
         endpoint.driver = self
         guard let resumption = role.shared.resume(at: .now) else { return finish(.failed("no conversation")) }
@@ -88,6 +89,7 @@ final class CarrierDial: Driver, Sleeper {
 
     private func accepted(_ message: [UInt8], _ endpoint: Endpoint) {
         guard let resumption = resumption.take() else { return }
+        role.shard.handledSecrets()
         let peer = resumption.peer
         let keys: CarrierKeys
         do throws(PairingError) {

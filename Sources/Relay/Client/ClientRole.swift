@@ -28,7 +28,9 @@ final class ClientRole: Role, CarrierOwner, Sleeper {
     private var patience: Timer?
     private var upkeep: Timer?
     private var isDraining = false
+    /// Nothing is left to do but to log off.
     private var hasLeft = false
+    private var hasLoggedOff = false
 
     /// Carriers on their way at once.
     private static let dialLimit = 64
@@ -74,7 +76,8 @@ final class ClientRole: Role, CarrierOwner, Sleeper {
         isDraining = true
         for listener in listeners { listener.close() }
         listeners = []
-        shard.emit(.draining(streams: carriers.count - pool.count + waiting.count))
+        let streams = carriers.count - pool.count + waiting.count
+        if streams > 0 { shard.emit(.draining(streams: streams)) }
         leaveIfDone()
     }
 
@@ -90,27 +93,30 @@ final class ClientRole: Role, CarrierOwner, Sleeper {
 
     var idleCarriers: Int { pool.count }
 
-    var isFinished: Bool { hasLeft && carriers.isEmpty }
+    var isFinished: Bool { hasLoggedOff && carriers.isEmpty }
 
-    /// Ends this shard's share once no application connection is left. The last shard logs off.
+    /// Ends this shard's share once no application connection is left. When the last shard has come so far,
+    /// all of them log off; until then each keeps an idle carrier to say so on.
     private func leaveIfDone() {
         guard isDraining, !hasLeft, waiting.isEmpty, carriers.count == pool.count else { return }
         hasLeft = true
         pairer?.stop()
         for dial in dials.values { dial.cancel() }
         dials = [:]
-        var mayLogOff = shared.isLastToLeave()
-        for carrier in pool.takeAll() {
-            mayLogOff ? carrier.sayBye() : carrier.end(.orderly)
-            mayLogOff = false
-        }
-        if mayLogOff { shared.forget() }
+        if shared.isLastToLeave() { tellAll { $0.logOff() } }
+    }
+
+    private func logOff() {
+        hasLoggedOff = true
+        for carrier in pool.takeAll() { carrier.sayBye() }
+        shared.forget()
     }
 
     // MARK: Application connections
 
     private func accepted(_ fd: Int32, _ from: SocketAddress, _ service: ServiceID) {
         guard let endpoint = shard.poller.add(fd: fd) else { return }
+        endpoint.resetsByDefault = true  // from the listener
         serve(Application(endpoint: endpoint, service: service, source: from.source))
     }
 
@@ -216,9 +222,8 @@ final class ClientRole: Role, CarrierOwner, Sleeper {
             if carrier.phase != .closed { carrier.advance() }
             refill()
         case .rejected(let generation):
-            guard generation == shared.generation else { return refill() }
+            guard shared.rejected(generation: generation) else { return refill() }
             shard.emit(.pairingAgain)
-            shared.forget()
             requestPairing(urgently: !waiting.isEmpty)
         case .failed(let why):
             shard.emit(.carrierLost("cannot open a carrier: \(why)"))

@@ -20,6 +20,20 @@ final class ClientShared: Sendable {
     private struct State: ~Copyable {
         var conversation: Conversation?
         var generation: UInt64 = 0
+        /// The server said REJECT: no more carriers of this conversation. Those that are open stay usable,
+        /// because REJECT proves nothing: anybody on the way can say it.
+        var isRejected = false
+
+        /// Whether the conversation's time is over. A client stops a little (1/64) before the server, whose
+        /// clock may be ahead: what it would open last must not be refused.
+        func isOver(at now: ContinuousClock.Instant) -> Bool {
+            switch conversation {
+            case .none: true
+            case .some(let conversation):
+                conversation.isExpired(
+                    at: now + min(conversation.lifetimes.idle, conversation.lifetimes.lifetime) / 64)
+            }
+        }
 
         mutating func ratchet(at now: ContinuousClock.Instant) {
             guard let due = conversation?.dueEpoch(at: now) else { return }
@@ -46,15 +60,9 @@ final class ClientShared: Sendable {
     /// True for the last shard that asks.
     func isLastToLeave() -> Bool { shardsLeft.wrappingSubtract(1, ordering: .acquiringAndReleasing).newValue == 0 }
 
-    /// Counts the conversations this client has had; a REJECT of an earlier one means nothing.
-    var generation: UInt64 { state.withLock { $0.generation } }
-
     /// Whether carriers can be resumed now.
     func hasConversation(at now: ContinuousClock.Instant) -> Bool {
-        state.withLock { state in
-            guard let isExpired = state.conversation?.isExpired(at: now) else { return false }
-            return !isExpired
-        }
+        state.withLock { !$0.isOver(at: now) && !$0.isRejected }
     }
 
     /// The pairing stands: the new conversation takes the old one's place. Returns its generation.
@@ -62,6 +70,7 @@ final class ClientShared: Sendable {
         let box = Handoff(conversation)
         return state.withLock { state in
             state.conversation = box.take()
+            state.isRejected = false
             state.generation += 1
             return state.generation
         }
@@ -77,7 +86,7 @@ final class ClientShared: Sendable {
     /// A RESUME for the present conversation; nil without a live one.
     func resume(at now: ContinuousClock.Instant) -> Resumption? {
         state.withLock { state in
-            guard let isExpired = state.conversation?.isExpired(at: now), !isExpired else { return nil }
+            guard !state.isOver(at: now), !state.isRejected else { return nil }
             return state.resumption(settings.identity, now)
         }
     }
@@ -86,7 +95,7 @@ final class ClientShared: Sendable {
     @discardableResult
     func touch(at now: ContinuousClock.Instant) -> Bool {
         state.withLock { state in
-            guard let isExpired = state.conversation?.isExpired(at: now), !isExpired else { return false }
+            guard !state.isOver(at: now) else { return false }
             state.conversation?.touch(at: now)
             return true
         }
@@ -108,8 +117,8 @@ final class ClientShared: Sendable {
     /// Wipes the conversation if it has expired, moves its ratchet on otherwise.
     func sweep(at now: ContinuousClock.Instant) -> Health {
         state.withLock { state in
-            guard let isExpired = state.conversation?.isExpired(at: now) else { return .unchanged }
-            guard !isExpired else {
+            guard state.conversation != nil else { return .unchanged }
+            guard !state.isOver(at: now) else {
                 state.conversation = nil
                 return .ended("it expired")
             }
@@ -125,6 +134,15 @@ final class ClientShared: Sendable {
         state.withLock { state in
             guard let lifetimes = state.conversation?.lifetimes else { return nil }
             return min(lifetimes.epoch, lifetimes.idle, lifetimes.lifetime)
+        }
+    }
+
+    /// The server said REJECT to a RESUME of this generation. False if a newer one stands already.
+    func rejected(generation: UInt64) -> Bool {
+        state.withLock { state in
+            guard state.generation == generation, !state.isRejected else { return false }
+            state.isRejected = true
+            return true
         }
     }
 

@@ -2,6 +2,7 @@
 // with a growing pause after each failed one.
 internal import Pairing
 internal import Settings
+internal import Synchronization
 
 /// Brings about the client's conversation. Not thread-safe: it belongs to the first shard.
 final class Pairer: Sleeper {
@@ -13,7 +14,6 @@ final class Pairer: Sleeper {
     private var retry: Timer?
     private var confirmDeadline: Timer?
     private var startedAt: Nanoseconds = 0
-    private var inDemand = false
 
     /// Attempts begin at least this far apart, however many application connections ask.
     private static let pace: Nanoseconds = 100_000_000
@@ -22,7 +22,6 @@ final class Pairer: Sleeper {
 
     /// A conversation is wanted; `urgently` if application connections wait for it.
     func request(urgently: Bool) {
-        inDemand = inDemand || urgently
         guard attempt == nil, unconfirmed == nil else { return }
         if let retry {
             guard urgently else { return }
@@ -75,7 +74,7 @@ final class Pairer: Sleeper {
     }
 
     private func failed(_ why: String) {
-        let delay = backoff.next(inDemand: inDemand)
+        let delay = backoff.next(inDemand: role.shared.waiting.load(ordering: .relaxed) > 0)
         retry = role.shard.arm(self, after: delay)
         role.shard.emit(.pairingFailed(why, retryIn: .nanoseconds(delay)))
     }
@@ -86,7 +85,6 @@ final class Pairer: Sleeper {
         unconfirmed = nil
         confirmDeadline?.cancel()
         backoff.reset()
-        inDemand = false
         let generation = role.shared.establish(conversation)
         role.shard.counters.pairings &+= 1
         role.shard.emit(.paired(role.shared.settings.serverKey, .nanoseconds(role.shard.now &- startedAt)))

@@ -1,4 +1,4 @@
-// One attempt to pair: PAIR made on a worker, connect, PAIR, PAIRED, its public-key work on a worker
+// One attempt to pair: connect, PAIR made on a worker, PAIRED, its public-key work on a worker
 // again, CONFIRM, CONFIRMED. The connection becomes the first carrier of the new conversation.
 internal import Codec
 internal import Pairing
@@ -20,7 +20,6 @@ final class PairingAttempt: Driver, Sleeper {
     private var endpoint: Endpoint?
     private var deadline: Timer?
     private var initiator: Handoff<PairInitiator>?
-    private var message: [UInt8]?
     private var reader = HandshakeReader(wanted: [.paired])
     /// When PAIR left. The client counts the conversation's time from here, so that it never believes in
     /// one that the server, which counts from PAIR's arrival, has given up.
@@ -35,25 +34,9 @@ final class PairingAttempt: Driver, Sleeper {
         self.completion = completion
     }
 
-    /// Starts making PAIR and connecting, side by side.
     func start() {
         deadline = role.shard.arm(self, after: Self.limit)
-        let settings = role.shared.settings
-        let work: @Sendable () -> Result<Prepared, PairingError> = {
-            do throws(PairingError) {
-                let initiator = try PairInitiator(identity: settings.identity, server: settings.serverKey)
-                let message = initiator.message
-                return .success(Prepared(message: message, initiator: Handoff(initiator)))
-            } catch {
-                return .failure(error)
-            }
-        }
-        onWorker(work) { attempt, prepared in
-            attempt.initiator = prepared.initiator
-            attempt.message = prepared.message
-            attempt.sendPair()
-        }
-        role.shared.resolver.resolve(settings.server, for: role.shard) { [weak self] addresses in
+        role.shared.resolver.resolve(role.shared.settings.server, for: role.shard) { [weak self] addresses in
             guard let self, !isOver else { return }
             guard let addresses else { return finish(.failed("the server's name has no address")) }
             let dial = Dial(addresses, on: role.shard) { [weak self] in self?.dialled($0) }
@@ -79,22 +62,39 @@ final class PairingAttempt: Driver, Sleeper {
         case .connected(let endpoint):
             self.endpoint = endpoint
             endpoint.driver = self
-            sendPair()
+            makePair()
         case .failed(let error): finish(.failed(errorText(error)))
         case .timedOut: finish(.failed("connecting timed out"))
         }
     }
 
-    private func sendPair() {
-        guard let endpoint, let message else { return }
-        self.message = nil
+    private func makePair() {
+        let settings = role.shared.settings
+        let work: @Sendable () -> Result<Prepared, PairingError> = {
+            do throws(PairingError) {
+                let initiator = try PairInitiator(identity: settings.identity, server: settings.serverKey)
+                let message = initiator.message
+                return .success(Prepared(message: message, initiator: Handoff(initiator)))
+            } catch {
+                return .failure(error)
+            }
+        }
+        onWorker(work) { attempt, prepared in
+            attempt.initiator = prepared.initiator
+            attempt.send(prepared.message)
+        }
+    }
+
+    private func send(_ message: [UInt8]) {
         sentAt = .now
-        guard endpoint.sendWhole(message) else { return finish(.failed("the server closed the connection")) }
+        guard let endpoint, endpoint.sendWhole(message) else {
+            return finish(.failed("the server closed the connection"))
+        }
         advance()
     }
 
     func advance() {
-        guard !isOver, !isAnswered, initiator != nil, message == nil, let endpoint else { return }
+        guard !isOver, !isAnswered, initiator != nil, let endpoint else { return }
         switch reader.read(from: endpoint) {
         case .more: return
         case .useless(let why):

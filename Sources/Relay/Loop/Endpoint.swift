@@ -35,6 +35,9 @@ final class Endpoint {
     var hungUp = false
     /// epoll reported an error condition; `pendingError` tells which.
     var failed = false
+    /// The kernel ends this connection with a reset whenever it is closed, and so also when the daemon is
+    /// killed, unless `close` says that the end is orderly.
+    var resetsByDefault = false
     /// Whom to tell. Kept strong: closing the endpoint lets go.
     var driver: (any Driver)?
     private(set) var isOpen = true
@@ -117,18 +120,22 @@ final class Endpoint {
     /// Closes the socket in the ordinary way and leaves the poller.
     func close() {
         guard isOpen else { return }
-        isOpen = false
-        driver = nil
-        poller.remove(self)
-        _ = Glibc.close(fd)
+        if resetsByDefault { resetWhenClosed(fd, false) }
+        leave()
     }
 
     /// Closes the socket with a reset, so that the peer cannot take this for an orderly end. (A unix
     /// socket has no reset; its peer sees one only if it had sent bytes nobody read.)
     func reset() {
         guard isOpen else { return }
-        var abortive = linger(l_onoff: 1, l_linger: 0)
-        setsockopt(fd, SOL_SOCKET, SO_LINGER, &abortive, socklen_t(MemoryLayout<linger>.size))
-        close()
+        if !resetsByDefault { resetWhenClosed(fd, true) }
+        leave()
+    }
+
+    private func leave() {
+        isOpen = false
+        driver = nil
+        poller.remove(self)
+        _ = Glibc.close(fd)
     }
 }

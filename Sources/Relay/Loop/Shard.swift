@@ -40,6 +40,7 @@ final class Shard {
     private var timers = Timers()
     private var again: [any Driver] = []
     private var hasLetters = true
+    private var mustBurnStack = false
     private(set) var role: (any Role)?
     private(set) var isDraining = false
 
@@ -74,6 +75,10 @@ final class Shard {
         all.carriersIdle = role?.idleCarriers ?? 0
         return all
     }
+
+    /// Public-key or key-schedule work was done in this turn: before the shard sleeps it overwrites the
+    /// part of its stack that such work uses.
+    func handledSecrets() { mustBurnStack = true }
 
     /// Serves `role` until it has drained.
     func run(_ role: any Role) {
@@ -124,6 +129,10 @@ final class Shard {
     private func timeout() -> Int32 {
         if !again.isEmpty || (isDraining && role?.isFinished == true) { return 0 }
         cipher.scrub()
+        if mustBurnStack {
+            mustBurnStack = false
+            ow_burn_stack()
+        }
         guard let next = timers.next else { return -1 }
         // Deadlines are rounded up to whole milliseconds: a timer may be late, never early.
         now = clock()

@@ -113,6 +113,7 @@ final class Newcomer: Driver, Sleeper {
     // MARK: RESUME
 
     private func resume(_ message: [UInt8]) {
+        role.shard.handledSecrets()
         guard ResumeResponder.hasValidMac(message, server: shared.identity.publicKey) else {
             return turnAway("wrong mac1")
         }

@@ -1,5 +1,6 @@
 // One shard's share of the server: accepts, lets newcomers prove themselves, dials targets for streams,
 // and lets conversations end when they must.
+internal import Codec
 internal import Glibc
 internal import Pairing
 internal import Settings
@@ -20,19 +21,14 @@ final class ServerRole: Role, CarrierOwner, Sleeper {
     private var carriers: [ObjectIdentifier: Entry] = [:]
     private var isDraining = false
     private var sweeper: Timer?
+    private var hasWarnedOfUnlockedMemory = false
 
     /// A carrier and what goes with it.
     private struct Entry {
         let carrier: Carrier
         var confirmation: Confirmation?
         var dial: Dial?
-        /// When the carrier's conversation was first seen to be over.
-        var orphanedAt: Nanoseconds?
     }
-
-    /// How long an idle carrier outlives its conversation: an OPEN may be on its way from a client whose
-    /// clock is a little behind.
-    private static let grace: Nanoseconds = 5_000_000_000
 
     /// `siblings` are the mailboxes of all shards of this server, this one's included.
     init(_ shared: ServerShared, sockets: [ListeningSocket], shard: Shard, siblings: [Mailbox]) {
@@ -63,7 +59,7 @@ final class ServerRole: Role, CarrierOwner, Sleeper {
         listeners = []
         for newcomer in Array(newcomers.values) { newcomer.turnAway("draining") }
         for entry in Array(carriers.values) where !entry.carrier.hasStream { entry.carrier.end(.orderly) }
-        shard.emit(.draining(streams: carriers.count))
+        if !carriers.isEmpty { shard.emit(.draining(streams: carriers.count)) }
     }
 
     func cut() {
@@ -142,7 +138,10 @@ final class ServerRole: Role, CarrierOwner, Sleeper {
             shard.emit(.refused(device: carrier.peer.device, service: message.service.text))
             return carrier.refuse(.serviceNotAllowed)
         }
-        shared.vault.touch(carrier.peer.conversation, at: .now)
+        let now = ContinuousClock.now
+        // Nothing expired is served, whether or not a sweep has come by; clients stop a little earlier.
+        guard shared.vault.isLive(carrier.peer.conversation, at: now) else { return carrier.end(.orderly) }
+        shared.vault.touch(carrier.peer.conversation, at: now)
         shared.resolver.resolve(service.target, for: shard) { [weak self, weak carrier] addresses in
             guard let self, let carrier, carrier.phase == .dialing else { return }
             guard let addresses else { return carrier.refuse(.targetUnreachable) }
@@ -158,7 +157,10 @@ final class ServerRole: Role, CarrierOwner, Sleeper {
             }
             carriers[ObjectIdentifier(carrier)]?.dial = nil
             switch result {
-            case .connected(let target): carrier.connected(target)
+            case .connected(let target):
+                resetWhenClosed(target.fd, true)
+                target.resetsByDefault = true
+                carrier.connected(target)
             case .failed(ECONNREFUSED): carrier.refuse(.targetRefused)
             case .failed: carrier.refuse(.targetUnreachable)
             case .timedOut: carrier.refuse(.targetTimedOut)
@@ -216,15 +218,18 @@ final class ServerRole: Role, CarrierOwner, Sleeper {
 
     func wake(_ timer: Timer, now: Nanoseconds) {
         let moment = ContinuousClock.now
-        for (id, entry) in carriers where entry.confirmation == nil {
+        for entry in Array(carriers.values) where entry.confirmation == nil {
             let carrier = entry.carrier
             if carrier.hasStream {
                 shared.vault.touch(carrier.peer.conversation, at: moment)
             } else if !shared.vault.isLive(carrier.peer.conversation, at: moment) {
-                let orphanedAt = entry.orphanedAt ?? now
-                carriers[id]?.orphanedAt = orphanedAt
-                if now &- orphanedAt >= Self.grace { carrier.end(.orderly) }
+                carrier.end(.orderly)
             }
+        }
+        shard.handledSecrets()
+        if Secret.unlockedBytes > 0, !hasWarnedOfUnlockedMemory {
+            hasWarnedOfUnlockedMemory = true
+            shard.emit(.memoryUnlocked)
         }
         if shard.index == 0 {
             let ended = shared.vault.sweep(at: moment)

@@ -35,7 +35,7 @@ final class Listener: Acceptor, Driver, Sleeper {
     /// Takes the connections the kernel has already completed, and accepts nothing from then on.
     func close() {
         guard isOpen else { return }
-        accept()
+        for _ in 0..<ListeningSocket.backlog / Self.batch where acceptBatch() { continue }
         isOpen = false
         pause?.cancel()
         shard.poller.remove(listener: socket.fd)
@@ -43,7 +43,12 @@ final class Listener: Acceptor, Driver, Sleeper {
     }
 
     func accept() {
-        guard isOpen, pause == nil else { return }
+        if acceptBatch() { shard.again(self) }
+    }
+
+    /// Takes up to `batch` connections. True if there may be more.
+    private func acceptBatch() -> Bool {
+        guard isOpen, pause == nil else { return false }
         for _ in 0..<Self.batch {
             guard mayAccept() else { return rest("connection limit reached") }
             var from = sockaddr_storage()
@@ -51,16 +56,16 @@ final class Listener: Acceptor, Driver, Sleeper {
             let fd = ow_accept(socket.fd, &from, &length)
             if fd >= 0 {
                 accepted(fd, SocketAddress(from, length))
-                guard isOpen else { return }
+                guard isOpen else { return false }
                 continue
             }
             switch errno {
-            case EAGAIN: return
+            case EAGAIN: return false
             case EMFILE, ENFILE, ENOBUFS, ENOMEM: return rest(errorText(errno))
             default: continue  // ECONNABORTED, EINTR and errors of the network: that connection only
             }
         }
-        shard.again(self)
+        return true
     }
 
     func advance() { accept() }
@@ -73,10 +78,11 @@ final class Listener: Acceptor, Driver, Sleeper {
 
     private var lastPauseReported: Nanoseconds = 0
 
-    private func rest(_ why: String) {
+    private func rest(_ why: String) -> Bool {
         pause = shard.arm(self, after: Self.rest)
-        guard shard.now &- lastPauseReported > 1_000_000_000 else { return }
+        guard shard.now &- lastPauseReported > 1_000_000_000 else { return false }
         lastPauseReported = shard.now
         shard.emit(.acceptPaused(why))
+        return false
     }
 }

@@ -10,6 +10,8 @@ final class ListeningSocket: Sendable {
     /// What was bound: the real port when 0 was asked for.
     let address: Address
 
+    /// Completed connections the kernel keeps until they are accepted.
+    static let backlog = 4096
     private let isStopped = Atomic(false)
 
     private init(fd: Int32, address: Address) {
@@ -30,8 +32,8 @@ final class ListeningSocket: Sendable {
         if case .unix(let path) = address { unlink(path) }
     }
 
-    /// Binds `address`; a name is looked up (this is called before any shard runs).
-    static func open(_ address: Address) throws(RelayError) -> ListeningSocket {
+    /// Binds `address`; `resetting` is what its connections have as `resetsByDefault`. A name is looked up (this is called before any shard runs).
+    static func open(_ address: Address, resetting: Bool = false) throws(RelayError) -> ListeningSocket {
         guard let target = resolve(address) else { throw .cannotListen(address, EADDRNOTAVAIL) }
         let fd = ow_stream_socket(target.family)
         guard fd >= 0 else { throw .cannotListen(address, errno) }
@@ -42,8 +44,9 @@ final class ListeningSocket: Sendable {
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, size)
         if target.family == AF_INET6 { setsockopt(fd, Int32(IPPROTO_IPV6), IPV6_V6ONLY, &one, size) }
         if target.isTCP { tuneTCP(fd) }
+        if resetting { resetWhenClosed(fd, true) }
         if case .unix(let path) = address { removeStaleSocket(path, target) }
-        guard target.withPointer({ bind(fd, $0, $1) }) == 0, listen(fd, 4096) == 0 else {
+        guard target.withPointer({ bind(fd, $0, $1) }) == 0, listen(fd, Int32(backlog)) == 0 else {
             let error = errno
             close(fd)
             throw .cannotListen(address, error)

@@ -118,3 +118,10 @@ func tuneTCP(_ fd: Int32) {
     setsockopt(fd, Int32(IPPROTO_TCP), TCP_NODELAY, &one, size)
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, size)
 }
+
+/// Chooses what closing a socket means: a reset (the peer cannot take it for an orderly end, whoever closes
+/// it, the kernel at the death of the process included), or the ordinary FIN. Inherited from a listener.
+func resetWhenClosed(_ fd: Int32, _ resets: Bool) {
+    var option = linger(l_onoff: resets ? 1 : 0, l_linger: 0)
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
+}

@@ -133,6 +133,8 @@ final class Carrier: Driver, Sleeper {
     // The link's health.
     var lastHeard: Nanoseconds
     var heartbeat: Timer?
+    /// How many frames had been sent at the last heartbeat.
+    var sentAtHeartbeat: UInt64 = 0
     /// Close in order as soon as everything encoded is sent (a server that drains).
     var endWhenSent = false
     /// The link ended after the stream was complete; only the last bytes are still to be written.
@@ -192,8 +194,10 @@ final class Carrier: Driver, Sleeper {
         } while advanceOnceMore
     }
 
+    /// Whether the link may still be used. A broken link is read to its end first, because what arrived
+    /// before the break may be all there is; but it is not waited for while the application rests.
     private func linkIsWell() -> Bool {
-        guard link.failed, !linkIsGone else { return true }
+        guard link.failed, isStalled, !linkIsGone else { return true }
         link.failed = false
         let error = link.takeError()
         if error != 0 { lost(errorText(error)) }

@@ -1,5 +1,7 @@
 // Is the peer still there? Asked only when it can be answered:
 //
+// - An end that has sent nothing for a heartbeat says PING, whatever it hears: the other end may be
+//   sending more than the link takes, and its own PING would wait behind all of that.
 // - A carrier that is being read asks with PING when it has heard nothing for a heartbeat, and is given
 //   up when it has heard nothing for the dead-peer time. To hear is to verify a whole frame, so a link
 //   must carry the largest frame (64 KiB) within that time: 2.2 KiB/s with the default of 30 s.
@@ -10,6 +12,7 @@
 // TCP_USER_TIMEOUT is of no use here: it ends a connection whose peer is alive and keeps its window
 // shut, which is just what an application that rests looks like.
 internal import CLinux
+internal import Codec
 internal import Glibc
 
 extension Carrier {
@@ -33,8 +36,10 @@ extension Carrier {
         } else {
             let silence = now &- min(lastHeard, now)
             if silence >= timings.deadAfter { return lost("nothing heard for \(silence / 1_000_000) ms") }
-            if silence >= timings.heartbeat / 2, phase != .confirming { due.insert(.ping) }
+            let isSilent = keys.sending.next == sentAtHeartbeat
+            if isSilent || silence >= timings.heartbeat / 2, phase != .confirming { due.insert(.ping) }
         }
+        sentAtHeartbeat = keys.sending.next
         armHeartbeat()
         advance()
     }

@@ -235,8 +235,9 @@ extension Carrier {
     }
 
     private func handleEnd(_ type: FrameType, _ message: ReasonMessage) {
-        // A server whose stream is over may still hear that the client's application gave up.
-        guard phase == .streaming || (side == .server && type == .abort && phase == .idle) else {
+        // One end may have seen both ends of the stream when the other's application gives up.
+        let isLate = type == .abort && phase == (side == .server ? .idle : .finishing)
+        guard phase == .streaming || isLate else {
             return violated("\(type) without a stream")
         }
         guard type == .abort || side == .client else { return violated("REFUSED by a client") }

@@ -46,6 +46,10 @@ extension Carrier {
         guard phase == .streaming, !linkIsGone else { return }
         guard framesSoFar >= rekey.atFrames || bytesSoFar >= rekey.atBytes || shard.now >= rekey.atTime else { return }
         guard !rekey.isUnderWay else { return }
+        guard owner.carrierMayGoOn(self) else {
+            return abort(.authorisationWithdrawn, "authorisation withdrawn")
+        }
+        shard.handledSecrets()
         let ephemeral = X25519.PrivateKey()
         rekey.frameDue = .offer(ephemeral.publicKey)
         rekey.offered = consume ephemeral
@@ -54,6 +58,7 @@ extension Carrier {
 
     /// REKEY came. Throws nothing; a step that does not fit ends the carrier.
     func handleRekey(_ message: RekeyMessage) {
+        shard.handledSecrets()
         do throws(CodecError) {
             switch message {
             case .offer(let key): try handleOffer(key)

@@ -66,7 +66,8 @@ extension Carrier {
             return true
         case .blocked, .ended: return false
         case .failed(let error):
-            lost(errorText(error))
+            // What came in before the link broke is looked at first; the end of it says the same.
+            if link.readable, !isStalled { shard.again(self) } else { lost(errorText(error)) }
             return false
         }
     }

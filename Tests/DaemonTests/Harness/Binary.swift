@@ -19,6 +19,10 @@ let oncewireBinary: String = {
     return found.path
 }()
 
+/// Whether the binary can be told to write its secrets to a file: only debug builds can, and a binary
+/// that was named may be any.
+let revealsSecrets = ProcessInfo.processInfo.environment["ONCEWIRE_BINARY"] == nil
+
 /// What a command that ran to its end left behind.
 struct Finished: Sendable {
     let end: ProcessEnd

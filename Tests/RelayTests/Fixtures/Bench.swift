@@ -1,0 +1,85 @@
+// A shard with a fake clock and what is needed to put carriers on it.
+import Codec
+import Pairing
+import Settings
+import Wire
+
+@testable import Relay
+
+/// One shard under test; its loop turns only when the test says so.
+final class Bench {
+    let clock = FakeClock()
+    let shard: Shard
+    private var carriers: [Carrier] = []
+
+    init() throws {
+        let clock = clock
+        shard = try Shard(index: 0, mailbox: try Mailbox(), clock: { clock.now }, emit: { _ in })
+    }
+
+    deinit { for carrier in carriers { carrier.end(.orderly) } }
+
+    /// Puts the socket `fd` on the shard.
+    func endpoint(_ fd: Int32) -> Endpoint {
+        guard let endpoint = shard.poller.add(fd: fd) else { fatalError("epoll refuses a socket") }
+        return endpoint
+    }
+
+    /// An endpoint, and the test's end of the same connection.
+    func connection(_ kind: Connection = .unix) -> (Endpoint, TestSocket) {
+        let (ours, tests) = TestSocket.descriptors(kind)
+        return (endpoint(ours), TestSocket(tests))
+    }
+
+    /// A carrier on this shard over the socket `fd`. `owner` must live as long as the bench.
+    func carrier(
+        _ side: Side, link fd: Int32, keys: consuming CarrierKeys, phase: Carrier.Phase, owner: RecordingOwner,
+        settings: CommonSettings = CommonSettings()
+    ) -> Carrier {
+        let peer = Peer(ConversationIDMint(.generate()).mint(), Identity.generate().publicKey)
+        let carrier = Carrier(
+            side: side, link: endpoint(fd), keys: keys, phase: phase, peer: peer, timings: CarrierTimings(settings),
+            shard: shard, owner: owner)
+        carriers.append(carrier)
+        return carrier
+    }
+
+    /// Lets the fake clock run on by `duration`, and one turn see it.
+    func pass(_ duration: Duration) {
+        clock.advance(by: duration)
+        turn()
+    }
+
+    func turn() { shard.turn(mayWait: false) }
+
+    /// Turns until `isDone`; false if that does not happen. Loopback TCP hands packets over in its own
+    /// time, so there is a real deadline, far beyond what it needs.
+    func turn(until isDone: () -> Bool) -> Bool {
+        let deadline = monotonicNow() + 20_000_000_000
+        while !isDone() {
+            guard monotonicNow() < deadline else { return false }
+            turn()
+        }
+        return true
+    }
+}
+
+/// The keys of both ends of one carrier.
+func crossedKeys(seed: UInt64 = 1) -> (client: () -> CarrierKeys, server: () -> CarrierKeys) {
+    var generator = SeededGenerator(seed: seed)
+    let prefix = generator.bytes(14)
+    let toServer = (entropy: generator.bytes(32), personalization: generator.bytes(32))
+    let toClient = (entropy: generator.bytes(32), personalization: generator.bytes(32))
+    func keys(_ out: ([UInt8], [UInt8]), _ back: ([UInt8], [UInt8])) -> CarrierKeys {
+        CarrierKeys(
+            sending: EncoderSource(entropy: secret(out.0), personalization: out.1, prefix: prefix),
+            receiving: DecoderSource(entropy: secret(back.0), personalization: back.1, prefix: prefix))
+    }
+    return ({ keys(toServer, toClient) }, { keys(toClient, toServer) })
+}
+
+private func secret(_ bytes: [UInt8]) -> Secret {
+    let secret = Secret(count: bytes.count)
+    secret.withUnsafeMutableBytes { $0.copyBytes(from: bytes) }
+    return secret
+}

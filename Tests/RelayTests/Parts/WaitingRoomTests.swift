@@ -1,0 +1,43 @@
+import Testing
+import Wire
+
+@testable import Relay
+
+@Suite struct WaitingRoomTests {
+    private let bench: Bench
+    private let applications: [Application]
+    private let ends: [TestSocket]
+
+    init() throws {
+        let bench = try Bench()
+        self.bench = bench
+        let pairs = (0..<4).map { _ in bench.connection() }
+        ends = pairs.map(\.1)
+        applications = pairs.map { Application(endpoint: $0.0, service: ServiceID("echo")!, source: .none) }
+    }
+
+    @Test("Who came first is served first")
+    func firstComeFirstServed() {
+        var room = WaitingRoom()
+        #expect(room.isEmpty && room.nextDeadline == nil)
+        for application in applications { room.enter(application, until: 100) }
+        #expect(room.count == 4)
+        for application in applications { #expect(room.next()?.endpoint === application.endpoint) }
+        #expect(room.next() == nil)
+    }
+
+    @Test("Only those whose deadline has passed are overdue, and each once")
+    func overdue() {
+        var room = WaitingRoom()
+        for (index, application) in applications.enumerated() {
+            room.enter(application, until: 10 + UInt64(index) * 10)
+        }
+        #expect(room.nextDeadline == 10)
+        #expect(room.nextOverdue(now: 9) == nil)
+        #expect(room.nextOverdue(now: 20)?.endpoint === applications[0].endpoint)
+        #expect(room.nextOverdue(now: 20)?.endpoint === applications[1].endpoint)
+        #expect(room.nextOverdue(now: 20) == nil)
+        #expect(room.nextDeadline == 30)
+        #expect(room.count == 2)
+    }
+}
