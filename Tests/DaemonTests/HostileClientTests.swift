@@ -50,6 +50,7 @@ struct HostileClientTests {
             plan.allowed = ["sample", "sink"]
             plan.heartbeat = "60s"
             plan.deadAfter = "120s"
+            plan.admission = "{handshake: 1s, first-byte: 1s, pair-rate: 10000, pair-burst: 10000}"
             let tunnel = try await scene.tunnel(plan)
             let identity = try Identity.load(path: scene.path("client.key"))
             let key = try PublicKey(text: tunnel.serverKey)
@@ -78,9 +79,9 @@ struct HostileClientTests {
                 case .nothing:
                     #expect(arrived.count == 0, "\(misdeed): the target was reached")
                     _ = arrived.takeAll()
-                case .exactly(let bytes):
+                case .atMost(let bytes):
                     let received = try await arrived.next("what the target got of \(misdeed)")
-                    #expect(received == Received(bytes: bytes, end: .reset), "\(misdeed)")
+                    #expect(bytes.starts(with: received.bytes) && received.end == .reset, "\(misdeed): \(received)")
                 }
             }
         }
@@ -141,7 +142,7 @@ struct HostileClientTests {
         try await expectClosed(misdeeds)
     }
 
-    @Test("A stream that breaks its rules ends in a reset of the target, which has the bytes from before")
+    @Test("A stream that breaks its rules ends in a reset of the target, which has no more than the bytes from before")
     func brokenStream() async throws {
         let misdeeds: [(String, @Sendable (HostilePeer) throws -> Void)] = [
             ("a second OPEN", { try $0.send(.open, openPlaintext("sink")) }),
@@ -157,7 +158,7 @@ struct HostileClientTests {
         ]
         try await expectClosed(
             misdeeds.map { name, act in
-                Misdeed(name, reached: .exactly(Self.secret)) { peer in
+                Misdeed(name, reached: .atMost(Self.secret)) { peer in
                     try peer.send(.open, openPlaintext("sink"))
                     try peer.send(.data, Self.secret)
                     try act(peer)
@@ -235,10 +236,10 @@ struct HostileClientTests {
             }
             let before = facts.residentBytes
             let sent = try await onThread {
-                // Until the server stops taking them, or has had two hundred thousand.
+                // Until the server stops taking them, or has had fifty thousand.
                 var sent = 0
                 do {
-                    while sent < 200_000 {
+                    while sent < 50_000 {
                         var burst: [UInt8] = []
                         for _ in 0..<100 { burst += try peer.value.frame(FrameType.ping.rawValue) }
                         try peer.value.socket.send(burst)
