@@ -34,9 +34,9 @@ package struct CommonSettings: Equatable, Sendable {
 
 /// A carrier's entropy is renewed when any of the three is reached.
 package struct RekeySettings: Equatable, Sendable {
-    /// Frames in one direction.
+    /// Frames, both directions together.
     package var frames: UInt64
-    /// Plaintext bytes in one direction.
+    /// Plaintext bytes, both directions together.
     package var bytes: UInt64
     /// Time since the carrier's entropy was made.
     package var every: Duration

@@ -9,12 +9,15 @@ internal import Synchronization
 /// thread never waits for the table while it holds a conversation.
 package final class MemoryVault: ConversationVault {
     private let capacity: Int
-    private let table = Mutex<[ConversationID: Slot]>([:])
+    private let perDevice: Int
+    private let table = Mutex(Table())
 
-    /// `capacity` is the most conversations it holds at once.
-    package init(capacity: Int) {
-        precondition(capacity > 0)
+    /// `capacity` is the most conversations it holds at once, `perDevice` the most of one device: the oldest goes, so
+    /// that no device can fill the vault.
+    package init(capacity: Int, perDevice: Int = 16) {
+        precondition(capacity > 0 && perDevice > 0)
         self.capacity = capacity
+        self.perDevice = perDevice
     }
 
     package func store(_ conversation: consuming Conversation) throws(VaultError) {
@@ -29,7 +32,7 @@ package final class MemoryVault: ConversationVault {
     package func withConversation<R: ~Copyable, E: Error>(
         _ id: ConversationID, at now: ContinuousClock.Instant, _ body: (inout Conversation) throws(E) -> R
     ) throws(E) -> R? {
-        guard let slot = table.withLock({ $0[id] }) else { return nil }
+        guard let slot = table.withLock({ $0.slots[id] }) else { return nil }
         return try slot.withConversation { (conversation) throws(E) in
             if conversation.isExpired(at: now) { return nil }
             let result = try body(&conversation)
@@ -43,40 +46,61 @@ package final class MemoryVault: ConversationVault {
     }
 
     package func isLive(_ id: ConversationID, at now: ContinuousClock.Instant) -> Bool {
-        guard let slot = table.withLock({ $0[id] }) else { return false }
+        guard let slot = table.withLock({ $0.slots[id] }) else { return false }
         return slot.withConversation { conversation in !conversation.isExpired(at: now) } ?? false
     }
 
     package func remove(_ id: ConversationID) {
-        table.withLock { $0.removeValue(forKey: id) }?.clear()
+        table.withLock { $0.remove(id) }?.clear()
     }
 
     @discardableResult
     package func sweep(at now: ContinuousClock.Instant) -> Int {
         var removed = 0
-        for (id, slot) in table.withLock({ $0 }) where slot.sweep(at: now) == .removed {
+        for (id, slot) in table.withLock({ $0.slots }) where slot.sweep(at: now) == .removed {
             removed += 1
             // Only this slot: the id could have been stored anew meanwhile.
-            table.withLock { if $0[id] === slot { $0.removeValue(forKey: id) } }
+            table.withLock { if $0.slots[id] === slot { _ = $0.remove(id) } }
         }
         return removed
     }
 
-    package var count: Int { table.withLock { $0.count } }
+    package var count: Int { table.withLock { $0.slots.count } }
 
     /// False if there is no room.
     private func insert(_ slot: Slot, _ id: ConversationID) -> Bool {
-        let (isIn, replaced): (Bool, Slot?) = table.withLock { table in
-            if let old = table[id] {
-                table[id] = slot
-                return (true, old)
-            }
-            guard table.count < capacity else { return (false, nil) }
-            table[id] = slot
-            return (true, nil)
+        let (isIn, gone): (Bool, Slot?) = table.withLock { table in
+            guard table.slots[id] != nil || table.slots.count < capacity else { return (false, nil) }
+            let replaced = table.remove(id)
+            table.insert(slot, id)
+            return (true, replaced ?? table.removeOldest(of: slot.device, beyond: perDevice))
         }
-        replaced?.clear()
+        gone?.clear()
         return isIn
+    }
+}
+
+/// What the table's lock guards: the conversations by id, and the ids of each device, oldest first.
+private struct Table {
+    private(set) var slots: [ConversationID: Slot] = [:]
+    private var ids: [PublicKey: [ConversationID]] = [:]
+
+    mutating func insert(_ slot: Slot, _ id: ConversationID) {
+        slots[id] = slot
+        ids[slot.device, default: []].append(id)
+    }
+
+    mutating func remove(_ id: ConversationID) -> Slot? {
+        guard let slot = slots.removeValue(forKey: id) else { return nil }
+        ids[slot.device]?.removeAll { $0 == id }
+        if ids[slot.device]?.isEmpty == true { ids[slot.device] = nil }
+        return slot
+    }
+
+    /// The oldest conversation of a device that has more than `limit`.
+    mutating func removeOldest(of device: PublicKey, beyond limit: Int) -> Slot? {
+        guard let all = ids[device], all.count > limit else { return nil }
+        return remove(all[0])
     }
 }
 
@@ -84,9 +108,11 @@ package final class MemoryVault: ConversationVault {
 private final class Slot: Sendable {
     enum SweepResult { case kept, removed }
 
+    let device: PublicKey
     private let conversation: Mutex<Conversation?>
 
     init(_ conversation: consuming Conversation) {
+        device = conversation.device
         self.conversation = Mutex(conversation)
     }
 

@@ -91,6 +91,18 @@ struct MemoryVaultTests {
         #expect(small.withConversation(id, at: start + .seconds(5)) { $0.pairedAt } == start + .seconds(5))
     }
 
+    @Test("A device that pairs again and again loses its oldest conversations, and nobody else's")
+    func perDevice() throws {
+        let vault = MemoryVault(capacity: 8, perDevice: 2)
+        let other = Ends()
+        let othersID = other.mint.mint()
+        try vault.store(try other.conversation(id: othersID, at: start))
+        let ids = try (0..<4).map { _ in try store(in: vault) }
+        #expect(ids.map { vault.isLive($0, at: start) } == [false, false, true, true])
+        #expect(vault.isLive(othersID, at: start))
+        #expect(vault.count == 3)
+    }
+
     @Test("An expired conversation is refused before any sweep, and touching does not bring it back")
     func expiryBeforeSweep() throws {
         let id = try store(in: vault)

@@ -24,7 +24,7 @@ import Testing
         let watchdog = Watchdog()
         _ = shard.arm(watchdog, after: 30_000_000_000)
         for sender in 0..<senders {
-            startThread {
+            startThread("test") {
                 for number in 0..<count {
                     mailbox.post { shard in
                         arrivals.letters.append((sender, number))
