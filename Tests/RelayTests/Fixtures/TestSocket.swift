@@ -82,10 +82,11 @@ final class TestSocket {
     func readAll() -> (bytes: [UInt8], then: Reading) {
         var all: [UInt8] = []
         while true {
-            guard case .bytes(let more) = read() else { break }
+            // A reset is reported once: it must not be read away.
+            let next = read()
+            guard case .bytes(let more) = next else { return (all, next) }
             all += more
         }
-        return (all, read())
     }
 
     /// No more will be written.

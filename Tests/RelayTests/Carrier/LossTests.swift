@@ -1,0 +1,139 @@
+import Settings
+import Testing
+import Wire
+
+@testable import Relay
+
+/// The link ends. The applications are on TCP where a reset must be told from an orderly end.
+@Suite struct LossTests {
+    private func ending(_ bench: Bench, _ end: TestSocket) -> (bytes: [UInt8], then: TestSocket.Reading) {
+        var bytes: [UInt8] = []
+        var then = TestSocket.Reading.nothingYet
+        _ = bench.turn {
+            let (more, next) = end.readAll()
+            bytes += more
+            then = next
+            return next != .nothingYet
+        }
+        return (bytes, then)
+    }
+
+    @Test(
+        "A link that ends in the middle of a stream resets the application", arguments: [Side.client, .server],
+        [0, 1, 2])
+    func incomplete(_ role: Side, _ finished: Int) throws {
+        let forger = try Forger(posingAs: role)
+        if role == .client {
+            forger.send(.confirm)
+            forger.open()
+        }
+        let app = try forger.connectApp(.tcp)
+        forger.data([1, 2, 3])
+        if finished == 1 { forger.fin(total: 3) }
+        if finished == 2 { app.shutdownWrite() }
+        #expect(
+            forger.bench.turn { forger.carrier.receivedTotal == 3 && forger.carrier.sourceEnded == (finished == 2) })
+        forger.link.close()
+        #expect(forger.bench.turn { forger.carrier.phase == .closed })
+        let (_, then) = ending(forger.bench, app)
+        // With FIN received and delivered the application has had its orderly end before the link ended.
+        #expect(then == (finished == 1 ? .ended : .broken(TestSocket.connectionReset)))
+        #expect(forger.owner.lostBecause != nil)
+        #expect(forger.bench.shard.counters.brokenStreams == 1)
+        #expect(forger.bench.shard.regions.lent == 0)
+    }
+
+    @Test("A link that ends in the middle of a frame delivers nothing of that frame")
+    func middleOfFrame() throws {
+        let forger = try Forger(posingAs: .server)
+        let application = try forger.connectApp(.tcp)
+        let frame = forger.frame(.data, [UInt8](repeating: 7, count: 5000))
+        forger.put(Array(frame.dropLast()))
+        forger.link.close()
+        let (bytes, then) = ending(forger.bench, application)
+        #expect(bytes.isEmpty && then == .broken(TestSocket.connectionReset))
+    }
+
+    @Test("A link that ends between streams is an orderly end of the carrier")
+    func idle() throws {
+        let tunnel = try Tunnel()
+        tunnel.server.end(.orderly)
+        tunnel.settle()
+        #expect(tunnel.clientOwner.endedInOrder)
+    }
+
+    @Test(
+        "A link that ends behind a complete stream costs nothing, though the application reads late",
+        arguments: [1000, 100_000, 250_000])
+    func completeButUnread(_ count: Int) throws {
+        let forger = try Forger(posingAs: .server, link: .tcp)
+        let application = try forger.connectApp()
+        application.shutdownWrite()
+        #expect(forger.bench.turn { forger.carrier.sourceEnded })
+        var generator = SeededGenerator(seed: 31)
+        let bytes = generator.bytes(count)
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            forger.data(Array(rest.prefix(65_536)))
+            rest = rest.dropFirst(65_536)
+        }
+        forger.fin(total: UInt64(count))
+        forger.link.close()
+        let (received, then) = ending(forger.bench, application)
+        #expect(received == bytes && then == .ended)
+        #expect(forger.bench.turn { forger.carrier.phase == .closed })
+        #expect(forger.owner.endedInOrder)
+        #expect(forger.bench.shard.regions.lent == 0)
+    }
+
+    @Test("A server that drains ends in order, though the application behind it rests for minutes before it reads")
+    func drainBehindSlowReader() throws {
+        let tunnel = try Tunnel(link: .tcp, settings: CommonSettings(heartbeat: .seconds(10), deadAfter: .seconds(30)))
+        let stream = try tunnel.open()
+        stream.application.shutdownWrite()
+        var generator = SeededGenerator(seed: 32)
+        let bytes = generator.bytes(900_000)
+        var sent = 0
+        #expect(
+            tunnel.turn {
+                sent += stream.target.write(bytes[sent...])
+                return sent == bytes.count
+            })
+        stream.target.shutdownWrite()
+        // What the server's role asks of a carrier whose stream ends while it drains.
+        #expect(tunnel.turn { tunnel.server.phase == .idle })
+        tunnel.server.endWhenSent = true
+        tunnel.server.advance()
+        for _ in 0..<60 {
+            tunnel.bench.pass(.seconds(5))
+            tunnel.bench.turn()
+        }
+        let (received, then) = ending(tunnel.bench, stream.application)
+        #expect(received.count == bytes.count)
+        #expect(then == .ended)
+        #expect(tunnel.bench.shard.counters.brokenStreams == 0)
+    }
+
+    @Test("A server's carrier with bytes still to be sent is not free to be dropped")
+    func unsentBytesCount() throws {
+        let tunnel = try Tunnel()
+        let stream = try tunnel.open()
+        stream.application.shutdownWrite()
+        tunnel.settle()
+        var generator = SeededGenerator(seed: 33)
+        let bytes = generator.bytes(4 << 20)
+        var sent = 0
+        // The application does not read. The target sends until the next piece would stay in the server.
+        while tunnel.server.outStart == tunnel.server.outEnd {
+            sent += stream.target.write(bytes[sent..<sent + 1000])
+            tunnel.settle()
+        }
+        stream.target.shutdownWrite()
+        tunnel.settle()
+        try #require(tunnel.server.outStart < tunnel.server.outEnd)
+        // As the server's role chooses when it drains: what has no stream is ended at once.
+        if !tunnel.server.hasStream { tunnel.server.end(.orderly) }
+        let (received, then) = ending(tunnel.bench, stream.application)
+        #expect(received.count == sent && then == .ended)
+    }
+}
