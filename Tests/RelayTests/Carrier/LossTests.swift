@@ -78,6 +78,7 @@ import Wire
             rest = rest.dropFirst(65_536)
         }
         forger.fin(total: UInt64(count))
+        forger.send(.closed)
         // Closing with unread bytes is a reset; what was sent before it has arrived all the same.
         if !byReset { #expect(forger.received().map(\.type) == [.open, .fin]) }
         forger.link.close()
