@@ -169,8 +169,11 @@ final class ClientRole: Role, CarrierOwner, Sleeper {
 
     /// Takes in a carrier that is new or whose stream is over.
     private func give(_ carrier: Carrier) {
-        if let application = nextWaiting() { return open(application, on: carrier) }
-        guard !isDraining || pool.count == 0, pool.put(carrier) else { return carrier.end(.orderly) }
+        if !carrier.link.hungUp, let application = nextWaiting() { return open(application, on: carrier) }
+        // A server that drains sends FIN behind CLOSED: such a carrier takes no further stream.
+        guard !carrier.link.hungUp, !isDraining || pool.count == 0, pool.put(carrier) else {
+            return carrier.end(.orderly)
+        }
         leaveIfDone()
     }
 

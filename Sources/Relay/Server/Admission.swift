@@ -9,12 +9,18 @@ final class Admission: Sendable {
         var tokens: Double
         var filledAt: Nanoseconds
     }
-    private let buckets = Mutex<[[UInt8]: Bucket]>([:])
+    private struct Buckets {
+        var of: [[UInt8]: Bucket] = [:]
+        var sweptAt: Nanoseconds = 0
+    }
+    private let buckets = Mutex(Buckets())
     private let rate: Double
     private let burst: Double
     /// Prefixes remembered at once. When the table is full, full buckets (which say nothing) go; if
     /// none is full, the newcomer is turned away: a flood from everywhere must not grow memory.
     private static let capacity = 16_384
+    /// A full table is searched for room no more often than this.
+    private static let sweepPause: Nanoseconds = 100_000_000
 
     init(_ settings: AdmissionSettings) {
         rate = Double(settings.pairRate)
@@ -27,12 +33,14 @@ final class Admission: Sendable {
         guard let bytes = address.ipBytes else { return true }
         let prefix = Array(bytes.prefix(bytes.count == 4 ? 3 : 6))
         return buckets.withLock { buckets in
-            if buckets[prefix] == nil, buckets.count >= Self.capacity {
-                buckets = buckets.filter { filled($0.value, now).tokens < burst }
-                guard buckets.count < Self.capacity else { return false }
+            if buckets.of[prefix] == nil, buckets.of.count >= Self.capacity {
+                guard now &- buckets.sweptAt >= Self.sweepPause || buckets.sweptAt == 0 else { return false }
+                buckets.sweptAt = now
+                buckets.of = buckets.of.filter { filled($0.value, now).tokens < burst }
+                guard buckets.of.count < Self.capacity else { return false }
             }
-            var bucket = filled(buckets[prefix] ?? Bucket(tokens: burst, filledAt: now), now)
-            defer { buckets[prefix] = bucket }
+            var bucket = filled(buckets.of[prefix] ?? Bucket(tokens: burst, filledAt: now), now)
+            defer { buckets.of[prefix] = bucket }
             guard bucket.tokens >= 1 else { return false }
             bucket.tokens -= 1
             return true

@@ -56,7 +56,7 @@ final class ServerRole: Role, CarrierOwner, Sleeper {
         for listener in listeners { listener.close() }
         listeners = []
         for newcomer in Array(newcomers.values) { newcomer.turnAway("draining") }
-        for entry in Array(carriers.values) where !entry.carrier.hasStream { entry.carrier.end(.orderly) }
+        for entry in Array(carriers.values) where !entry.carrier.hasStream { entry.carrier.retire() }
         if !carriers.isEmpty { shard.emit(.draining(streams: carriers.count)) }
     }
 
@@ -172,7 +172,7 @@ final class ServerRole: Role, CarrierOwner, Sleeper {
         shared.vault.touch(carrier.peer.conversation, at: .now)
         guard isDraining else { return }
         // CLOSED is still to be sent: the client should learn that its stream ended well.
-        carrier.endWhenSent = true
+        carrier.retire()
     }
 
     func carrierMayGoOn(_ carrier: Carrier) -> Bool {
@@ -223,7 +223,7 @@ final class ServerRole: Role, CarrierOwner, Sleeper {
             if carrier.hasStream {
                 shared.vault.touch(carrier.peer.conversation, at: moment)
             } else if !shared.vault.isLive(carrier.peer.conversation, at: moment) {
-                carrier.end(.orderly)
+                carrier.retire()
             }
         }
         shard.handledSecrets()

@@ -81,6 +81,10 @@ final class Carrier: Driver, Sleeper {
         case dialing
         /// A stream is open, in at least one direction.
         case streaming
+        /// No stream, and none will come: this end has sent its FIN on the link and waits for the peer's,
+        /// because closing earlier could destroy bytes that the peer's application has not taken yet
+        /// (server only).
+        case leaving
         /// Both directions ended here; the server has not said CLOSED yet (client only).
         case finishing
         /// Over. Nothing may be called any more.
@@ -135,8 +139,8 @@ final class Carrier: Driver, Sleeper {
     var heartbeat: Timer?
     /// How many frames had been sent at the last heartbeat.
     var sentAtHeartbeat: UInt64 = 0
-    /// Close in order as soon as everything encoded is sent (a server that drains).
-    var endWhenSent = false
+    /// Leave as soon as everything encoded is sent.
+    private var isRetiring = false
     /// The link ended after the stream was complete; only the last bytes are still to be written.
     var linkIsGone = false
 
@@ -187,10 +191,11 @@ final class Carrier: Driver, Sleeper {
         defer { isAdvancing = false }
         repeat {
             advanceOnceMore = false
+            guard phase != .leaving else { return discard() }
             guard phase != .closed, linkIsWell(), applicationIsWell() else { return }
             guard receive(), transmit() else { return }
             rekeyIfDue()
-            if endWhenSent, phase == .idle, outStart == outEnd, due.isEmpty { return end(.orderly) }
+            if isRetiring, phase == .idle, outStart == outEnd, due.isEmpty { return leave() }
         } while advanceOnceMore
     }
 
@@ -200,7 +205,7 @@ final class Carrier: Driver, Sleeper {
         guard link.failed, isStalled, !linkIsGone else { return true }
         link.failed = false
         let error = link.takeError()
-        if error != 0 { lost(errorText(error)) }
+        if error != 0, absorb() { lost(errorText(error)) }
         return phase != .closed
     }
 
@@ -345,6 +350,33 @@ final class Carrier: Driver, Sleeper {
     private func closeLink(_ how: CarrierEnd) {
         if case .orderly = how { return link.close() }
         outStart < outEnd || link.hasUnsent ? link.reset() : link.close()
+    }
+
+    /// Takes no further stream (server, without one now): closes in order once the client has everything.
+    func retire() {
+        isRetiring = true
+        advance()
+    }
+
+    private func leave() {
+        guard service != nil else { return end(.orderly) }
+        phase = .leaving
+        lastHeard = shard.now
+        link.shutdownWrite()
+        shard.again(self)
+    }
+
+    /// Reads and forgets what still comes from the peer, until its FIN.
+    private func discard() {
+        guard let region = shard.regions.take() else { return end(.orderly) }
+        defer { shard.regions.put(region) }
+        while link.readable {
+            switch link.read(region, RegionSize.receive) {
+            case .moved: lastHeard = shard.now
+            case .blocked: return
+            case .ended, .failed: return end(.orderly)
+            }
+        }
     }
 
     /// Logs off (client, idle only) and closes.

@@ -27,7 +27,9 @@ extension Carrier {
 
     func wake(_ timer: Timer, now: Nanoseconds) {
         guard phase != .closed, !linkIsGone else { return }
-        if isStalled {
+        if phase == .leaving {
+            guard now &- min(lastHeard, now) < timings.deadAfter else { return end(.orderly) }
+        } else if isStalled {
             // Silence means nothing while nobody listens.
             lastHeard = now
             if kernelMissesPeer() { return lost("the peer's host does not answer") }

@@ -124,10 +124,22 @@ extension Carrier {
         return false
     }
 
+    /// The link broke while the application rests: takes what had arrived, as far as the region has room,
+    /// since it may be all there is. False if the carrier is closed now.
+    func absorb() -> Bool {
+        while link.readable, let region = inbound, filled < RegionSize.receive {
+            guard case .moved(let count) = link.read(region + filled, RegionSize.receive - filled) else { break }
+            filled += count
+        }
+        return inbound == nil || decodeFrames()
+    }
+
     /// Decodes complete frames until the vectors are full, the frames are used up, or one changes what
     /// may happen next. False if the carrier is closed now.
     private func decodeFrames() -> Bool {
-        while phase != .dialing, vectorEnd < Self.vectorLimit, !(finReceived && vectorFirst < vectorEnd),
+        // Behind a FIN nothing is looked at before the end was passed on: whatever it is, it cannot take
+        // back that every byte arrived.
+        while phase != .dialing, vectorEnd < Self.vectorLimit, finReceived == finDelivered,
             filled - parsed >= FrameHeader.size
         {
             let frame = inbound! + parsed
@@ -213,7 +225,8 @@ extension Carrier {
     }
 
     private func handleOpen(_ message: OpenMessage) {
-        guard side == .server, phase == .idle else { return violated("OPEN out of place") }
+        // Before CLOSED has left, the client cannot know that the carrier is free.
+        guard side == .server, phase == .idle, !due.contains(.closed) else { return violated("OPEN out of place") }
         phase = .dialing
         service = message.service
         owner.carrier(self, opens: message)

@@ -64,7 +64,8 @@ import Wire
 
     @Test(
         "A link that ends behind a complete stream costs nothing, in order or by a reset that leaves the bytes readable",
-        arguments: [1000, 100_000, 250_000], [false, true])
+        // 250 kB do not fit into the receiver's window at once: there a reset would lose what was not sent.
+        arguments: [(1000, false), (1000, true), (100_000, false), (100_000, true), (250_000, false)])
     func completeButUnread(_ count: Int, _ byReset: Bool) throws {
         let forger = try Forger(posingAs: .server, link: .tcp)
         let application = try forger.connectApp()
@@ -105,8 +106,7 @@ import Wire
         stream.target.shutdownWrite()
         // What the server's role asks of a carrier whose stream ends while it drains.
         #expect(tunnel.turn { tunnel.server.phase == .idle })
-        tunnel.server.endWhenSent = true
-        tunnel.server.advance()
+        tunnel.server.retire()
         for _ in 0..<60 {
             tunnel.bench.pass(.seconds(5))
             tunnel.bench.turn()
@@ -136,8 +136,8 @@ import Wire
             }
             guard tunnel.server.phase == .idle, tunnel.server.outStart < tunnel.server.outEnd else { continue }
             hits += 1
-            // As the server's role chooses when it drains: what has no stream is ended at once.
-            if !tunnel.server.hasStream { tunnel.server.end(.orderly) }
+            // As the server's role does when it drains.
+            if !tunnel.server.hasStream { tunnel.server.retire() }
             let (received, then) = ending(tunnel.bench, stream.application)
             #expect(received.count == sent && then == .ended)
         }
