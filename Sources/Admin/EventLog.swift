@@ -45,15 +45,17 @@ package final class EventLog: Sendable {
     }
 }
 
-/// The kinds of events that come once per connection when somebody wants them to.
+/// The kinds of events that come once per connection when somebody wants them to, or several times a second for as long
+/// as a server is away.
 private enum SampledKind: Int, CaseIterable {
-    case stranger, refused, applicationTurnedAway
+    case stranger, refused, applicationTurnedAway, pairingFailed
 
     init?(_ event: RelayEvent) {
         switch event {
         case .stranger: self = .stranger
         case .refused: self = .refused
         case .applicationTurnedAway: self = .applicationTurnedAway
+        case .pairingFailed: self = .pairingFailed
         default: return nil
         }
     }
@@ -63,6 +65,7 @@ private enum SampledKind: Int, CaseIterable {
         case .stranger: "peers turned away"
         case .refused: "refused services"
         case .applicationTurnedAway: "application connections turned away"
+        case .pairingFailed: "attempts to pair"
         }
     }
 }

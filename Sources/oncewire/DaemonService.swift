@@ -22,9 +22,12 @@ struct DaemonService: Service {
     /// Runs the daemon until SIGTERM or SIGINT has drained it. A daemon that cannot start says why and throws
     /// the exit status.
     func runUntilSignalled(logger: Logger) async throws {
+        // What the group says at debug is about itself, not about the daemon.
+        var groupLogger = logger
+        groupLogger.logLevel = max(logger.logLevel, .notice)
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(
-                services: [self], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
+                services: [self], gracefulShutdownSignals: [.sigterm, .sigint], logger: groupLogger))
         do {
             try await group.run()
         } catch let error as RelayError {

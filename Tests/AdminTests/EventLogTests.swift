@@ -37,6 +37,15 @@ import Testing
         #expect(pipe.drain().contains("990 lines about peers turned away suppressed"))
     }
 
+    @Test("A server that stays away does not fill the log either")
+    func serverAway() {
+        let log = EventLog(logger(.info))
+        for _ in 0..<1000 { log.record(.pairingFailed("Connection refused", retryIn: .milliseconds(300))) }
+        #expect(pipe.drain().split(separator: "\n").count == 10)
+        log.reportSuppressed()
+        #expect(pipe.drain().contains("990 lines about attempts to pair suppressed"))
+    }
+
     @Test("Other events are written while strangers are suppressed")
     func othersPass() {
         let log = EventLog(logger(.debug))
