@@ -329,6 +329,8 @@ final class ClientRole: Role, CarrierOwner, Sleeper {
         let now = ContinuousClock.now
         if carriers.count > pool.count { shared.touch(at: now) }
         guard shard.index == 0 else { return }
+        shard.handledSecrets()
+        shard.warnOfUnlockedSecrets()
         switch shared.sweep(at: now) {
         case .unchanged: break
         case .due: requestPairing(urgently: false)

@@ -41,6 +41,7 @@ final class Shard {
     private var again: [any Driver] = []
     private var hasLetters = true
     private var mustBurnStack = false
+    private var hasWarnedOfUnlockedSecrets = false
     private(set) var role: (any Role)?
     private(set) var isDraining = false
 
@@ -79,6 +80,13 @@ final class Shard {
     /// Public-key or key-schedule work was done in this turn: before the shard sleeps it overwrites the
     /// part of its stack that such work uses.
     func handledSecrets() { mustBurnStack = true }
+
+    /// Tells the log once if the kernel does not lock all secrets into memory.
+    func warnOfUnlockedSecrets() {
+        guard !hasWarnedOfUnlockedSecrets, Secret.unlockedBytes > 0 else { return }
+        hasWarnedOfUnlockedSecrets = true
+        emit(.memoryUnlocked)
+    }
 
     /// Serves `role` until it has drained.
     func run(_ role: any Role) {

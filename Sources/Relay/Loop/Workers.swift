@@ -81,7 +81,7 @@ final class Workers: Sendable {
 
 /// Runs `body` on a new detached thread with all signals blocked: signals are the main program's. `name`
 /// (15 bytes at most) is what tools like top show.
-func startThread(_ name: String, _ body: @escaping @Sendable () -> Void) {
+package func startThread(_ name: String, _ body: @escaping @Sendable () -> Void) {
     final class Body: Sendable {
         let run: @Sendable () -> Void
         init(_ run: @escaping @Sendable () -> Void) { self.run = run }

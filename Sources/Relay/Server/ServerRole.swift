@@ -1,6 +1,5 @@
 // One shard's share of the server: accepts, lets newcomers prove themselves, dials targets for streams,
 // and lets conversations end when they must.
-internal import Codec
 internal import Glibc
 internal import Pairing
 internal import Settings
@@ -21,7 +20,6 @@ final class ServerRole: Role, CarrierOwner, Sleeper {
     private var carriers: [ObjectIdentifier: Entry] = [:]
     private var isDraining = false
     private var sweeper: Timer?
-    private var hasWarnedOfUnlockedMemory = false
 
     /// A carrier and what goes with it.
     private struct Entry {
@@ -184,6 +182,8 @@ final class ServerRole: Role, CarrierOwner, Sleeper {
 
     func carrierSaidBye(_ carrier: Carrier) {
         let id = carrier.peer.conversation
+        // Every shard of the client says so.
+        guard shared.vault.isLive(id, at: .now) else { return carrier.end(.orderly) }
         shared.vault.remove(id)
         shard.emit(.conversationEnded("\(carrier.peer.device.text) logged off"))
         for mailbox in siblings {
@@ -227,11 +227,8 @@ final class ServerRole: Role, CarrierOwner, Sleeper {
             }
         }
         shard.handledSecrets()
-        if Secret.unlockedBytes > 0, !hasWarnedOfUnlockedMemory {
-            hasWarnedOfUnlockedMemory = true
-            shard.emit(.memoryUnlocked)
-        }
         if shard.index == 0 {
+            shard.warnOfUnlockedSecrets()
             let ended = shared.vault.sweep(at: moment)
             if ended > 0 { shard.emit(.conversationEnded("\(ended) expired")) }
         }

@@ -18,12 +18,11 @@ internal import Glibc
 extension Carrier {
     /// Arms the next look at the peer.
     func armHeartbeat() {
-        let giveUp = lastHeard &+ timings.deadAfter
-        let next = min(shard.now &+ timings.heartbeat, max(giveUp, shard.now))
         // Rounded up to a sixteenth of a heartbeat, so that idle carriers wake the loop together.
         let grain = max(timings.heartbeat / 16, 1_000_000)
-        let rounded = (next + grain - 1) / grain * grain
-        heartbeat = shard.arm(self, after: rounded &- shard.now)
+        let next = (shard.now &+ timings.heartbeat &+ grain &- 1) / grain &* grain
+        let giveUp = max(lastHeard &+ timings.deadAfter, shard.now)
+        heartbeat = shard.arm(self, after: min(next, giveUp) &- shard.now)
     }
 
     func wake(_ timer: Timer, now: Nanoseconds) {

@@ -1,6 +1,7 @@
 // oncewire demo: a whole tunnel in one process, used and checked, on one screen.
 import ArgumentParser
 import Glibc
+import Relay
 
 struct DemoCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -35,7 +36,7 @@ struct DemoCommand: AsyncParsableCommand {
 
     /// Ends the process with status 1 when the time is over, whatever else is stuck.
     private func endProcess(after deadline: Duration, diary: DemoDiary) {
-        startThread {
+        startThread("demo deadline") {
             sleep(UInt32(deadline.components.seconds))
             _ = failure(
                 ExitCode.failure,

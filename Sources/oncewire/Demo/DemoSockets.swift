@@ -1,6 +1,7 @@
-// Plain blocking TCP on loopback for the demo's service, application and eavesdropper, and threads to block on.
+// Plain blocking TCP on loopback for the demo's service, application and eavesdropper, and a way to wait for them.
 // The daemons have nothing to do with this: their sockets are Relay's.
 import Glibc
+import Relay
 import Settings
 
 /// A listening socket on a port of 127.0.0.1 that the kernel chooses.
@@ -27,12 +28,12 @@ struct LoopbackListener {
     /// Runs `body` for every connection, on a thread of its own, until the process ends.
     func acceptForever(_ body: @escaping @Sendable (LoopbackConnection) -> Void) {
         let descriptor = descriptor
-        startThread {
+        startThread("demo") {
             while true {
                 let accepted = accept(descriptor, nil, nil)
                 guard accepted >= 0 else { continue }
                 let connection = LoopbackConnection(adopting: accepted)
-                startThread { body(connection) }
+                startThread("demo") { body(connection) }
             }
         }
     }
@@ -92,28 +93,10 @@ final class LoopbackConnection: Sendable {
     }
 }
 
-/// Runs `body` on a thread of its own, which may block for as long as it likes.
-func startThread(_ body: @escaping @Sendable () -> Void) {
-    final class Box {
-        let body: @Sendable () -> Void
-        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
-    }
-    var thread = pthread_t()
-    let box = Unmanaged.passRetained(Box(body))
-    let status = pthread_create(
-        &thread, nil,
-        { box in
-            Unmanaged<Box>.fromOpaque(box!).takeRetainedValue().body()
-            return nil
-        }, box.toOpaque())
-    precondition(status == 0, "no thread to be had for the demo")
-    pthread_detach(thread)
-}
-
 /// Runs `body` on a thread of its own and waits for its result without blocking the caller's.
 func onThread<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
     try await withCheckedThrowingContinuation { continuation in
-        startThread { continuation.resume(with: Swift.Result { try body() }) }
+        startThread("demo") { continuation.resume(with: Swift.Result { try body() }) }
     }
 }
 

@@ -1,4 +1,5 @@
 // The demo's eavesdropper: passes bytes on between client and server, and keeps the first frame with data.
+import Relay
 import Settings
 import Synchronization
 import Wire
@@ -25,7 +26,7 @@ final class DemoTap: Sendable {
         address = listener.address
         listener.acceptForever { [self] client in
             guard let onward = try? LoopbackConnection(to: server) else { return }
-            startThread { Self.pass(from: onward, to: client) { _ in } }
+            startThread("demo") { Self.pass(from: onward, to: client) { _ in } }
             var reader = FirstDataFrame()
             Self.pass(from: client, to: onward) { chunk in
                 if let capture = reader.read(chunk) { first.withLock { $0 = $0 ?? capture } }

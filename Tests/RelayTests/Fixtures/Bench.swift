@@ -17,7 +17,10 @@ final class Bench {
         shard = try Shard(index: 0, mailbox: try Mailbox(), clock: { clock.now }, emit: { _ in })
     }
 
-    deinit { for carrier in carriers { carrier.end(.orderly) } }
+    deinit { endAll() }
+
+    /// Ends every carrier, while their owners are still there.
+    func endAll() { for carrier in carriers { carrier.end(.orderly) } }
 
     /// Puts the socket `fd` on the shard.
     func endpoint(_ fd: Int32) -> Endpoint {

@@ -18,6 +18,8 @@ final class TestSocket {
     }
 
     private(set) var fd: Int32
+    /// What a read says after the other end has reset.
+    static let connectionReset = ECONNRESET
 
     init(_ fd: Int32) { self.fd = fd }
 
