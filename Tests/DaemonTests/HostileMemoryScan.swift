@@ -27,14 +27,6 @@ struct RevealedSecret: Sendable, Hashable {
 struct ProcessMemory {
     let pid: pid_t
 
-    /// Whether the kernel lets this process read it.
-    var isReadable: Bool {
-        let descriptor = open("/proc/\(pid)/mem", O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return false }
-        close(descriptor)
-        return true
-    }
-
     /// Which of `secrets` are somewhere in it now.
     func found(_ secrets: [RevealedSecret]) throws -> [RevealedSecret] {
         let descriptor = open("/proc/\(pid)/mem", O_RDONLY | O_CLOEXEC)
