@@ -301,8 +301,9 @@ final class Carrier: Driver, Sleeper {
         end(.streamBroken(why))
     }
 
-    /// The peer broke a rule, or a frame was not authentic.
-    func violated(_ what: String) { lost("protocol: \(what)") }
+    /// The peer broke a rule, or a frame was not authentic: nothing more is delivered, and a carrier that
+    /// was idle did not end in order either.
+    func violated(_ what: String) { end(.lost("protocol: \(what)")) }
 
     /// The link broke or the peer is gone. A stream whose every byte has arrived here, and left, still
     /// gets its last bytes written; any other is reset.

@@ -184,8 +184,15 @@ import Wire
         withExtendedLifetime(application) {}
     }
 
-    @Test("What may never follow FIN, right behind the FIN of a complete stream, ends the carrier for good")
-    func offenceBehindCompleteStream() throws {
+    @Test(
+        "What may never follow FIN, right behind the FIN of a complete stream, ends the carrier for good",
+        arguments: [
+            Offence("CONFIRM") { $0.send(.confirm) }, Offence("DATA") { $0.data([1]) },
+            Offence("OPEN") { $0.open() },
+            Offence("a forged frame") { $0.put($0.frame(.ping).withLast { $0 ^ 1 }) },
+            Offence("no frame at all") { $0.put([UInt8](repeating: 0xFF, count: 16)) },
+        ])
+    func offenceBehindCompleteStream(_ offence: Offence) throws {
         let forger = try Forger(posingAs: .client)
         forger.send(.confirm)
         forger.open()
@@ -194,7 +201,7 @@ import Wire
         forger.settle()
         forger.hold()
         forger.fin(total: 0)
-        forger.send(.confirm)
+        offence.commit(forger)
         forger.release()
         forger.settle()
         for _ in 0..<100 { forger.bench.pass(.seconds(1)) }

@@ -62,7 +62,7 @@ import Testing
     func boundedTable() throws {
         let admission = Admission(AdmissionSettings(pairRate: 1, pairBurst: 2))
         var admitted = 0
-        for index in 0..<20_000 {
+        for index in 0..<16_484 {
             if admission.admit(try peer("10.\(index / 256).\(index % 256).1"), now: 1) { admitted += 1 }
         }
         #expect(admitted == 16_384)
