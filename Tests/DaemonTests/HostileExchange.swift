@@ -1,6 +1,7 @@
 // The small exchange of the hostile tests: the application sends a request and closes, the service sends
 // an answer and closes. Both ends remember exactly what they saw.
 
+import Codec
 import Glibc
 import Synchronization
 
@@ -14,9 +15,12 @@ struct SmallExchange: Sendable, Hashable {
     var answer: [UInt8] { Self.answer(to: request) }
     var id: [UInt8] { Array(request.prefix(Self.idSize)) }
 
-    init() { request = (0..<Self.size).map { _ in .random(in: 0...255) } }
+    /// `size` must be what the service expects.
+    init(size: Int = Self.size) {
+        request = RandomBytes.bytes(size)
+    }
 
-    static func answer(to request: [UInt8]) -> [UInt8] { request.reversed().map { ~$0 } }
+    static func answer(to request: [UInt8]) -> [UInt8] { request.reversed() }
 
     /// The application's side of it, through whatever listens there. Blocks.
     func perform(through endpoint: Endpoint, timeout: Duration = .seconds(20)) throws -> Received {
@@ -56,10 +60,11 @@ final class SmallService: Sendable {
     private let book = Book()
     private let service: SampleService
 
-    init(in scene: Scene, on endpoint: Endpoint = .loopback()) throws {
+    /// `size` is how long its requests are.
+    init(in scene: Scene, on endpoint: Endpoint = .loopback(), size: Int = SmallExchange.size) throws {
         service = try scene.service(on: endpoint) { [book] visitor in
             try? visitor.setNoDelay()
-            var got = visitor.receiveToEnd(atMost: SmallExchange.size)
+            var got = visitor.receiveToEnd(atMost: size)
             if got.end == .enough {
                 // Whichever call meets a reset first takes it: the next one would see an end that looks orderly.
                 let sent: Void? = try? visitor.send(SmallExchange.answer(to: got.bytes))

@@ -54,3 +54,13 @@ extension Socket {
     /// Receives until whichever end comes.
     func received() -> Received { receiveToEnd(atMost: .max) }
 }
+
+extension Socket {
+    /// Waits for `count` bytes and leaves them where they are.
+    func peek(_ count: Int) throws -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: count)
+        let got = recv(fd, &bytes, count, Int32(MSG_PEEK) | Int32(MSG_WAITALL))
+        guard got >= 0 else { throw SocketError(call: "recv", code: errno) }
+        return Array(bytes.prefix(got))
+    }
+}

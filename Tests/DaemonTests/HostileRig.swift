@@ -18,6 +18,8 @@ final class HostileRig: Sendable {
     let service: SmallService
     let tap: HostileTap
     let lanes: [Lane]
+    /// Bytes of a request.
+    private let size: Int
 
     /// What the hostile tests want of the daemons: broken carriers noticed soon, nothing held back by rate limits, and
     /// one carrier in the pool, so that a lane uses few.
@@ -33,9 +35,9 @@ final class HostileRig: Sendable {
 
     /// Starts one server and `lanes` clients of the same device.
     static func start(
-        in scene: Scene, lanes count: Int, change: (inout TunnelPlan) -> Void = { _ in }
+        in scene: Scene, lanes count: Int, size: Int = SmallExchange.size, change: (inout TunnelPlan) -> Void = { _ in }
     ) async throws -> HostileRig {
-        let service = try SmallService(in: scene)
+        let service = try SmallService(in: scene, size: size)
         let tunnel = try await scene.prepareTunnel(plan(service).with(change))
         try await tunnel.startServer()
         let tap = try HostileTap(to: tunnel.serverEndpoint, lanes: count)
@@ -52,11 +54,11 @@ final class HostileRig: Sendable {
         for (number, child) in children.enumerated() {
             lanes.append(Lane(number: number, client: child, endpoint: try await readyEndpoint(of: child)))
         }
-        return HostileRig(tunnel: tunnel, service: service, tap: tap, lanes: lanes)
+        return HostileRig(tunnel: tunnel, service: service, tap: tap, lanes: lanes, size: size)
     }
 
-    private init(tunnel: Tunnel, service: SmallService, tap: HostileTap, lanes: [Lane]) {
-        (self.tunnel, self.service, self.tap, self.lanes) = (tunnel, service, tap, lanes)
+    private init(tunnel: Tunnel, service: SmallService, tap: HostileTap, lanes: [Lane], size: Int) {
+        (self.tunnel, self.service, self.tap, self.lanes, self.size) = (tunnel, service, tap, lanes, size)
     }
 
     /// Where the client says its first service listens.
@@ -80,8 +82,8 @@ final class HostileRig: Sendable {
         for lane in lanes {
             // A carrier that was tampered with after its last stream may be noticed only by the next one.
             try await eventually("an untouched exchange works on lane \(lane.number)", within: limit) {
-                try await onThread {
-                    let exchange = SmallExchange()
+                try await onThread { [size] in
+                    let exchange = SmallExchange(size: size)
                     return try exchange.perform(through: lane.endpoint).isWhole(exchange.answer)
                 }
             }

@@ -28,6 +28,7 @@ struct CarrierUnit: Sendable, Hashable {
     static let closed = Kind.frame(4)
     static let ping = Kind.frame(7)
     static let pong = Kind.frame(8)
+    static let rekey = Kind.frame(9)
     static let confirm = Kind.frame(11)
     static let confirmed = Kind.frame(12)
 
