@@ -14,7 +14,7 @@ package final class MemoryVault: ConversationVault {
 
     /// `capacity` is the most conversations it holds at once, `perDevice` the most of one device: the oldest goes, so
     /// that no device can fill the vault.
-    package init(capacity: Int, perDevice: Int = 16) {
+    package init(capacity: Int, perDevice: Int = 1024) {
         precondition(capacity > 0 && perDevice > 0)
         self.capacity = capacity
         self.perDevice = perDevice
