@@ -122,11 +122,14 @@ final class ClientRole: Role, CarrierOwner, Sleeper {
 
     private func serve(_ application: Application) {
         // A carrier is as good as its conversation: the server serves none whose time is over.
-        if shared.touch(at: .now), let carrier = pool.take() {
-            open(application, on: carrier)
-        } else {
-            wait(application)
+        guard shared.touch(at: .now) else { return wait(application) }
+        while let carrier = pool.take() {
+            // The server may have gone a moment ago: better to see it now than to lose what the application
+            // sends.
+            guard carrier.link.isGone else { return open(application, on: carrier) }
+            carrier.end(.orderly)
         }
+        wait(application)
     }
 
     private func open(_ application: Application, on carrier: Carrier) {

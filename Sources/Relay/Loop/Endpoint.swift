@@ -111,6 +111,14 @@ final class Endpoint {
         return error
     }
 
+    /// Whether the peer has closed the connection or it broke, asked of the kernel now: events say so too, but
+    /// perhaps later in this very turn.
+    var isGone: Bool {
+        var byte: UInt8 = 0
+        let result = recv(fd, &byte, 1, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT))
+        return result == 0 || (result < 0 && errno != EAGAIN)
+    }
+
     /// Whether bytes that were written have not even left this host.
     var hasUnsent: Bool { ow_unsent(fd) > 0 }
 
