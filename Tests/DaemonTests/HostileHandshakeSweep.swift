@@ -79,8 +79,7 @@ final class HandshakeSweep: Sendable {
         let deadline = ContinuousClock.now + patience
         while ambushes.withLock({ !$0[lane.number]!.applied }) {
             guard ContinuousClock.now < deadline else {
-                faults.put(
-                    "lane \(lane.number), \(handshake): no such handshake came\n\(lane.client.errors.suffix(6000))")
+                faults.put("lane \(lane.number), \(handshake): no such handshake came")
                 break
             }
             usleep(2000)

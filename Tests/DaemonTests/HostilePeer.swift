@@ -130,14 +130,15 @@ final class HostilePeer {
         try send(.confirmed)
     }
 
-    /// Whether the other end closes the carrier, saying nothing but heartbeats, REFUSED or ABORT, and what it did say.
-    /// False when it still stands after the socket's time-out.
-    func isClosed(saying said: inout [FrameType]) throws -> Bool {
+    /// What the other end still says, heartbeats aside, until it closes the carrier. Throws when it does not before the
+    /// socket's time-out; `what` tells why it should.
+    func lastWords(_ what: String) throws -> [FrameType] {
+        var said: [FrameType] = []
         do {
             while let frame = try next() { said.append(frame.type) }
-            return true
+            return said
         } catch let error as SocketError where error.isTimeout {
-            return false
+            throw TunnelError(description: "\(what): the carrier stayed open, the other end said \(said)")
         }
     }
 }

@@ -33,6 +33,11 @@ struct Received: Sendable, Hashable {
     func isWhole(_ sent: [UInt8]) -> Bool { bytes == sent && end == .orderly }
 }
 
+/// For the threads of a test, which are not the test: throws to it what `#expect` would say.
+func demand(_ condition: Bool, _ what: @autoclosure () -> String) throws {
+    if !condition { throw TunnelError(description: what()) }
+}
+
 extension Socket {
     /// Receives until some end, or until `count` bytes are there.
     func receiveToEnd(atMost count: Int) -> Received {

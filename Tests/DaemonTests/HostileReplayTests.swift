@@ -2,63 +2,66 @@
 
 import Testing
 
-@Suite("Stolen recordings", .timeLimit(.minutes(2)))
-struct HostileReplayTests {
-    @Test("A whole recorded conversation played to the server again opens no stream")
-    func replay() async throws {
-        try await withScene { scene in
-            let rig = try await HostileRig.start(in: scene, lanes: 2)
-            for _ in 0..<3 { try await rig.expectAlive() }
-            let recorded = try await eventually("pairings and resumptions with streams are recorded") {
-                let carriers = rig.tap.recorded.compactMap { $0[.toServer] }
-                let used = carriers.filter { $0.contains { $0.kind == CarrierUnit.open } }
-                let kinds = Set(used.map(\.first!.kind))
-                return kinds == [CarrierUnit.pair, CarrierUnit.resume] ? carriers : nil
+extension OneAtATime {
+    @Suite("Stolen recordings")
+    struct HostileReplayTests {
+        @Test("A whole recorded conversation played to the server again opens no stream")
+        func replay() async throws {
+            try await withScene { scene in
+                let rig = try await HostileRig.start(in: scene, lanes: 2)
+                for _ in 0..<3 { try await rig.expectAlive() }
+                let recorded = try await eventually("pairings and resumptions with streams are recorded") {
+                    let carriers = rig.tap.recorded.compactMap { $0[.toServer] }
+                    let used = carriers.filter { $0.contains { $0.kind == CarrierUnit.open } }
+                    let kinds = Set(used.map(\.first!.kind))
+                    return kinds == [CarrierUnit.pair, CarrierUnit.resume] ? carriers : nil
+                }
+                try await eventually("the service is at rest") { rig.service.active == 0 }
+                let before = rig.service.accepted
+
+                // While the conversation lives; and again to a server that knows nothing of it any more.
+                try await play(recorded, to: rig)
+                #expect(rig.service.accepted == before, "a replayed stream reached the target")
+                try await rig.expectAlive()
+                try await eventually("the service is at rest") { rig.service.active == 0 }
+
+                rig.tunnel.server.kill()
+                try await rig.tunnel.startServer()
+                let after = rig.service.accepted
+                try await play(recorded, to: rig)
+                #expect(rig.service.accepted == after, "a replayed stream reached the target after a restart")
+                try await rig.expectAlive()
             }
-            try await eventually("the service is at rest") { rig.service.active == 0 }
-            let before = rig.service.accepted
-
-            // While the conversation lives; and again to a server that knows nothing of it any more.
-            try await play(recorded, to: rig)
-            #expect(rig.service.accepted == before, "a replayed stream reached the target")
-            try await rig.expectAlive()
-            try await eventually("the service is at rest") { rig.service.active == 0 }
-
-            rig.tunnel.server.kill()
-            try await rig.tunnel.startServer()
-            let after = rig.service.accepted
-            try await play(recorded, to: rig)
-            #expect(rig.service.accepted == after, "a replayed stream reached the target after a restart")
-            try await rig.expectAlive()
         }
-    }
 
-    /// Plays each carrier twice: all at once, and unit by unit, each after the server's answer to the one before.
-    private func play(_ carriers: [[CarrierUnit]], to rig: HostileRig) async throws {
-        let server = rig.tunnel.serverEndpoint
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            for units in carriers {
-                group.addTask {
-                    let received = try await onThread {
-                        try Stranger(name: "replay", says: units.flatMap(\.bytes)).visit(server)
+        /// Plays each carrier twice: all at once, and unit by unit, each after the server's answer to the one before.
+        private func play(_ carriers: [[CarrierUnit]], to rig: HostileRig) async throws {
+            let server = rig.tunnel.serverEndpoint
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for units in carriers {
+                    group.addTask {
+                        let received = try await onThread {
+                            try Stranger(name: "replay", says: units.flatMap(\.bytes)).visit(server)
+                        }
+                        #expect(received.end != .silence)
+                        // A replayed first message is genuine, so it may be answered; no frame may be.
+                        #expect(
+                            [0, 4, 68, 1196].contains(received.bytes.count), "\(received.bytes.count) bytes came back")
                     }
-                    #expect(received.end != .silence)
-                    // A replayed first message is genuine, so it may be answered; no frame may be.
-                    #expect([0, 4, 68, 1196].contains(received.bytes.count), "\(received.bytes.count) bytes came back")
-                }
-                group.addTask {
-                    let end = try await onThread {
-                        let socket = try Socket.connect(to: server)
-                        try socket.send(units[0].bytes)
-                        let answer = socket.receiveToEnd(atMost: 1)
-                        guard answer.end == .enough else { return answer.end }
-                        for unit in units.dropFirst() { try? socket.send(unit.bytes) }
-                        return socket.received().end
+                    group.addTask {
+                        let end = try await onThread {
+                            let socket = try Socket.connect(to: server)
+                            try socket.send(units[0].bytes)
+                            let answer = socket.receiveToEnd(atMost: 1)
+                            guard answer.end == .enough else { return answer.end }
+                            for unit in units.dropFirst() { try? socket.send(unit.bytes) }
+                            return socket.received().end
+                        }
+                        #expect(end != .silence)
                     }
-                    #expect(end != .silence)
                 }
+                try await group.waitForAll()
             }
-            try await group.waitForAll()
         }
     }
 }

@@ -2,6 +2,7 @@
 // exchange through a lane is the only one on its carriers, so a case and what came of it belong together.
 
 import Foundation
+import Pairing
 import Synchronization
 import Testing
 
@@ -33,19 +34,27 @@ final class HostileRig: Sendable {
         }
     }
 
-    /// Starts one server and `lanes` clients of the same device.
+    /// Starts one server and `lanes` clients, each a device of its own.
     static func start(
         in scene: Scene, lanes count: Int, size: Int = SmallExchange.size, change: (inout TunnelPlan) -> Void = { _ in }
     ) async throws -> HostileRig {
         let service = try SmallService(in: scene, size: size)
-        let tunnel = try await scene.prepareTunnel(plan(service).with(change))
+        let keys = try (0..<count).map { try newDevice("lane-\($0).key", in: scene) }
+        let tunnel = try await scene.prepareTunnel(
+            plan(service).with { plan in
+                plan.moreDevices = keys.enumerated()
+                    .map { "  lane-\($0): {key: \"\($1)\", services: [sample]}\n" }.joined()
+                change(&plan)
+            })
         try await tunnel.startServer()
         let tap = try HostileTap(to: tunnel.serverEndpoint, lanes: count)
         scene.atEnd { tap.stop() }
         let children = try tap.endpoints.enumerated().map { number, endpoint in
             let name = "client-lane-\(number)"
+            let yaml = tunnel.plan.clientYAML(serverAddress: endpoint, serverKey: tunnel.serverKey)
             try scene.write(
-                tunnel.plan.clientYAML(serverAddress: endpoint, serverKey: tunnel.serverKey), to: "\(name).yaml")
+                yaml.replacingOccurrences(of: "identity: client.key", with: "identity: lane-\(number).key"),
+                to: "\(name).yaml")
             return try scene.start(
                 oncewireBinary, ["client", "--config", scene.path("\(name).yaml")], name: name,
                 environment: tunnel.plan.clientEnvironment)
@@ -59,6 +68,13 @@ final class HostileRig: Sendable {
 
     private init(tunnel: Tunnel, service: SmallService, tap: HostileTap, lanes: [Lane], size: Int) {
         (self.tunnel, self.service, self.tap, self.lanes, self.size) = (tunnel, service, tap, lanes, size)
+    }
+
+    /// Makes an identity file; returns the public key as text.
+    static func newDevice(_ file: String, in scene: Scene) throws -> String {
+        let identity = Identity.generate()
+        try identity.save(path: scene.path(file))
+        return identity.publicKey.text
     }
 
     /// Where the client says its first service listens.
