@@ -75,15 +75,8 @@ final class HandshakeSweep: Sendable {
 
     private func run(_ handshake: HandshakeCase, on lane: HostileRig.Lane) throws {
         ambushes.withLock { $0[lane.number] = Ambush(handshake: handshake) }
-        rig.tap.breakCarriers(of: lane.number)
-        let deadline = ContinuousClock.now + patience
-        while ambushes.withLock({ !$0[lane.number]!.applied }) {
-            guard ContinuousClock.now < deadline else {
-                faults.put("lane \(lane.number), \(handshake): no such handshake came")
-                break
-            }
-            usleep(2000)
-        }
+        defer { ambushes.withLock { $0[lane.number] = nil } }
+        guard provoke(on: lane) else { return faults.put("lane \(lane.number), \(handshake): no such handshake came") }
         let exchange = SmallExchange()
         let received = try exchange.perform(through: lane.endpoint)
         if let fault = received.fault(against: exchange.answer) { faults.put("\(handshake): \(fault)") }
@@ -93,7 +86,6 @@ final class HandshakeSweep: Sendable {
         }
         let visits = rig.service.visits(of: exchange)
         if visits.count > 1 { faults.put("\(handshake): the service saw the exchange \(visits.count) times") }
-        ambushes.withLock { $0[lane.number] = nil }
     }
 
     /// Cuts the lane's carriers until the client has opened one in the way of the case. More than once: a client that
