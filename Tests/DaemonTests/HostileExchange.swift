@@ -89,6 +89,9 @@ final class SmallService: Sendable {
     /// Every connection that brought an exchange's id, and how it ended.
     var visits: [Received] { book.pages.withLock { $0.visits.values.flatMap { $0 } } }
 
+    /// How many connections brought the id of the exchange that came most often.
+    var mostVisits: Int { book.pages.withLock { $0.visits.values.map(\.count).max() ?? 0 } }
+
     /// How many different exchanges, or things that looked like one, arrived.
     var exchangesSeen: Int { book.pages.withLock(\.visits.count) }
 

@@ -9,8 +9,8 @@ extension OneAtATime {
         func replay() async throws {
             try await withScene { scene in
                 let rig = try await HostileRig.start(in: scene, lanes: 2)
-                for _ in 0..<3 { try await rig.expectAlive() }
                 let recorded = try await eventually("pairings and resumptions with streams are recorded") {
+                    try await exchangeTwoAtOnce(rig)
                     let carriers = rig.tap.recorded.compactMap { $0[.toServer] }
                     let used = carriers.filter { $0.contains { $0.kind == CarrierUnit.open } }
                     let kinds = Set(used.map(\.first!.kind))
@@ -31,6 +31,22 @@ extension OneAtATime {
                 try await play(recorded, to: rig)
                 #expect(rig.service.accepted == after, "a replayed stream reached the target after a restart")
                 try await rig.expectAlive()
+                #expect(rig.service.mostVisits == 1, "the service saw an exchange again")
+            }
+        }
+
+        /// The second of two streams at once needs a carrier of its own.
+        private func exchangeTwoAtOnce(_ rig: HostileRig) async throws {
+            let endpoint = rig.lanes[0].endpoint
+            let held = SmallExchange()
+            try await onThread {
+                let socket = try Socket.connect(to: endpoint)
+                try socket.send(held.request)
+                try demand(socket.receive(exactly: SmallExchange.size) == held.answer, "a wrong answer")
+                let exchange = SmallExchange()
+                try demand(exchange.perform(through: endpoint).isWhole(exchange.answer), "a broken exchange")
+                try socket.finish()
+                try demand(socket.received() == Received(bytes: [], end: .orderly), "no orderly end")
             }
         }
 
