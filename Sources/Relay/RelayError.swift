@@ -12,7 +12,7 @@ package enum RelayError: Error, CustomStringConvertible {
     package var description: String {
         switch self {
         case .cannotListen(let address, EADDRINUSE):
-            "cannot listen on \(address): another program has this address (see `ss -ltnp`)"
+            "cannot listen on \(address): another program has this address (see `ss -lntxp`)"
         case .cannotListen(let address, EACCES):
             "cannot listen on \(address): not permitted (ports below 1024 need CAP_NET_BIND_SERVICE)"
         case .cannotListen(let address, EADDRNOTAVAIL):

@@ -52,11 +52,6 @@ package enum RelayEvent: Sendable, CustomStringConvertible {
         }
     }
 
-    /// Whether strangers can cause this event at will, so that a log must sample it.
-    package var isCausedByStrangers: Bool {
-        if case .stranger = self { true } else { false }
-    }
-
     package var description: String {
         switch self {
         case .paired(let key, let took): "paired with \(key.text) in \(milliseconds(took)) ms"

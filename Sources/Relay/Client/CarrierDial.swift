@@ -2,7 +2,6 @@
 // stands; nothing waits for it but application connections that found the pool empty.
 internal import Codec
 internal import Pairing
-internal import Settings
 internal import Wire
 
 /// How opening a carrier ended.
@@ -19,7 +18,7 @@ enum CarrierDialResult {
 final class CarrierDial: Driver, Sleeper {
     private unowned let role: ClientRole
     private let completion: (CarrierDialResult) -> Void
-    private var dial: Dial?
+    private var dial: ServerDial?
     private var endpoint: Endpoint?
     private var deadline: Timer?
     private var resumption: ClientShared.Resumption?
@@ -37,13 +36,9 @@ final class CarrierDial: Driver, Sleeper {
 
     func start() {
         deadline = role.shard.arm(self, after: Self.limit)
-        role.shared.resolver.resolve(role.shared.settings.server, for: role.shard) { [weak self] addresses in
-            guard let self, !isOver else { return }
-            guard let addresses else { return finish(.failed("the server's name has no address")) }
-            let dial = Dial(addresses, on: role.shard) { [weak self] in self?.dialled($0) }
-            self.dial = dial
-            dial.start(limit: Self.limit)
-        }
+        let dial = ServerDial(role) { [unowned self] in dialled($0) }
+        self.dial = dial
+        dial.start(limit: Self.limit)
     }
 
     /// Ends it without calling the completion.
@@ -56,12 +51,11 @@ final class CarrierDial: Driver, Sleeper {
 
     func wake(_ timer: Timer, now: Nanoseconds) { finish(.failed("the server does not answer")) }
 
-    private func dialled(_ result: DialResult) {
+    private func dialled(_ result: ServerDialResult) {
         dial = nil
         switch result {
         case .connected(let endpoint): resume(endpoint)
-        case .failed(let error): finish(.failed(errorText(error)))
-        case .timedOut: finish(.failed("connecting timed out"))
+        case .failed(let why): finish(.failed(why))
         }
     }
 

@@ -16,7 +16,7 @@ enum PairingResult {
 final class PairingAttempt: Driver, Sleeper {
     private unowned let role: ClientRole
     private let completion: (PairingResult) -> Void
-    private var dial: Dial?
+    private var dial: ServerDial?
     private var endpoint: Endpoint?
     private var deadline: Timer?
     private var initiator: Handoff<PairInitiator>?
@@ -36,13 +36,9 @@ final class PairingAttempt: Driver, Sleeper {
 
     func start() {
         deadline = role.shard.arm(self, after: Self.limit)
-        role.shared.resolver.resolve(role.shared.settings.server, for: role.shard) { [weak self] addresses in
-            guard let self, !isOver else { return }
-            guard let addresses else { return finish(.failed("the server's name has no address")) }
-            let dial = Dial(addresses, on: role.shard) { [weak self] in self?.dialled($0) }
-            self.dial = dial
-            dial.start(limit: Self.limit)
-        }
+        let dial = ServerDial(role) { [unowned self] in dialled($0) }
+        self.dial = dial
+        dial.start(limit: Self.limit)
     }
 
     /// Ends it without calling the completion.
@@ -56,15 +52,14 @@ final class PairingAttempt: Driver, Sleeper {
 
     func wake(_ timer: Timer, now: Nanoseconds) { finish(.failed("the server does not answer")) }
 
-    private func dialled(_ result: DialResult) {
+    private func dialled(_ result: ServerDialResult) {
         dial = nil
         switch result {
         case .connected(let endpoint):
             self.endpoint = endpoint
             endpoint.driver = self
             makePair()
-        case .failed(let error): finish(.failed(errorText(error)))
-        case .timedOut: finish(.failed("connecting timed out"))
+        case .failed(let why): finish(.failed(why))
         }
     }
 

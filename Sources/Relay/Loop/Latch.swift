@@ -1,4 +1,4 @@
-// Lets a thread wait until others have said so many times that they are there. Never used on a shard.
+// Lets a thread wait until others have said so many times that they are there. Never waited for on a shard.
 internal import Glibc
 
 /// A counting semaphore.

@@ -49,32 +49,24 @@ final class Workers: Sendable {
         queue.withLock { $0.jobs.isEmpty ? nil : $0.jobs.removeFirst() }
     }
 
-    /// A counting semaphore that can be closed.
-    private final class Wakeups: @unchecked Sendable {
-        private let semaphore = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
+    /// A latch that can be closed for good.
+    private final class Wakeups: Sendable {
+        private let latch = Latch()
         private let isClosed = Atomic(false)
 
-        init() { sem_init(semaphore, 0, 0) }
-        deinit {
-            sem_destroy(semaphore)
-            semaphore.deallocate()
-        }
-
-        func signal() { sem_post(semaphore) }
+        func signal() { latch.open() }
 
         /// Waits for a signal; false when closed.
         func wait() -> Bool {
-            while sem_wait(semaphore) != 0 {}
-            guard !isClosed.load(ordering: .acquiring) else {
-                sem_post(semaphore)
-                return false
-            }
-            return true
+            latch.wait()
+            guard isClosed.load(ordering: .acquiring) else { return true }
+            latch.open()
+            return false
         }
 
         func close() {
             isClosed.store(true, ordering: .releasing)
-            sem_post(semaphore)
+            latch.open()
         }
     }
 }

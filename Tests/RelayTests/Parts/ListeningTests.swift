@@ -41,7 +41,7 @@ import Testing
         let socket = try ListeningSocket.open(.tcp(host: "127.0.0.1", port: 0))
         expectRefused(
             socket.address,
-            saying: "cannot listen on \(socket.address): another program has this address (see `ss -ltnp`)")
+            saying: "cannot listen on \(socket.address): another program has this address (see `ss -lntxp`)")
     }
 
     @Test("An address of no interface is an error that says so")
@@ -92,7 +92,7 @@ import Testing
         let living = try ListeningSocket.open(.unix(path: path))
         expectRefused(
             .unix(path: path),
-            saying: "cannot listen on unix:\(path): another program has this address (see `ss -ltnp`)")
+            saying: "cannot listen on unix:\(path): another program has this address (see `ss -lntxp`)")
         #expect(try accepts(living.address))
     }
 

@@ -1,0 +1,56 @@
+// Reaches the configured server: looks its name up, connects. What is said on the connection is the
+// caller's: RESUME for one more carrier, PAIR for a conversation.
+internal import Settings
+
+/// How reaching the server ended.
+enum ServerDialResult {
+    /// Connected; the endpoint has no driver yet.
+    case connected(Endpoint)
+    /// Not reached, and why.
+    case failed(String)
+}
+
+/// One attempt to reach the server. `completion` is called at most once, and not after `cancel`.
+final class ServerDial {
+    private unowned let role: ClientRole
+    private var completion: ((ServerDialResult) -> Void)?
+    private var dial: Dial?
+
+    init(_ role: ClientRole, completion: @escaping (ServerDialResult) -> Void) {
+        self.role = role
+        self.completion = completion
+    }
+
+    /// Starts; `limit` (nanoseconds) bounds the connecting.
+    func start(limit: Nanoseconds) {
+        role.shared.resolver.resolve(role.shared.settings.server, for: role.shard) { [weak self] addresses in
+            guard let self, completion != nil else { return }
+            guard let addresses else { return finish(.failed("the server's name has no address")) }
+            let dial = Dial(addresses, on: role.shard) { [weak self] in self?.dialled($0) }
+            self.dial = dial
+            dial.start(limit: limit)
+        }
+    }
+
+    /// Ends it without calling the completion.
+    func cancel() {
+        completion = nil
+        dial?.cancel()
+        dial = nil
+    }
+
+    private func dialled(_ result: DialResult) {
+        dial = nil
+        switch result {
+        case .connected(let endpoint): finish(.connected(endpoint))
+        case .failed(let error): finish(.failed(errorText(error)))
+        case .timedOut: finish(.failed("connecting timed out"))
+        }
+    }
+
+    private func finish(_ result: ServerDialResult) {
+        let completion = completion
+        self.completion = nil
+        completion?(result)
+    }
+}
