@@ -103,20 +103,25 @@ package final class Daemon: Sendable {
         for (index, mailbox) in mailboxes.enumerated() {
             let events = events
             startThread("shard-\(index)") { [self] in
-                guard let shard = try? Shard(index: index, mailbox: mailbox, emit: events) else {
-                    // epoll_create1 or epoll_ctl of two descriptors failed: no daemon can run here.
-                    fatalErrorAtStart()
-                }
-                mailbox.post { _ in begun.open() }
-                shard.run(makeRole(shard))
-                ended(shard.counters)
+                ended(Self.serve(index, mailbox, events, makeRole) { begun.open() })
             }
         }
         for _ in mailboxes { begun.wait() }
     }
 
-    private func fatalErrorAtStart() -> Never {
-        fatalError("cannot start an event loop: \(errorText(errno))")
+    /// A shard's whole life: when this returns it is gone, with every secret and buffer of its own, so that
+    /// the process may end. Returns what it has counted.
+    private static func serve(
+        _ index: Int, _ mailbox: Mailbox, _ events: @escaping @Sendable (RelayEvent) -> Void,
+        _ makeRole: (Shard) -> any Role, begun: @escaping @Sendable () -> Void
+    ) -> Counters {
+        guard let shard = try? Shard(index: index, mailbox: mailbox, emit: events) else {
+            // epoll_create1 or epoll_ctl of two descriptors failed: no daemon can run here.
+            fatalError("cannot start an event loop: \(errorText(errno))")
+        }
+        mailbox.post { _ in begun() }
+        shard.run(makeRole(shard))
+        return shard.counters
     }
 
     // MARK: End

@@ -1,5 +1,6 @@
 // What a process of this program does before it touches a key: signals, permissions, dumps, limits.
 import CLinux
+import Codec
 import Glibc
 
 /// Makes the process fit to hold secrets. Called first by every command.
@@ -11,6 +12,7 @@ func prepareProcess() {
     // group. Key files narrow this to the user alone.
     umask(0o007)
     refuseDumps()
+    Libcrypto.stayUntilTheEnd()
 }
 
 /// Makes sure that descriptors 0, 1 and 2 are open, so that no socket gets a number that something prints to.
