@@ -339,7 +339,7 @@ final class ClientRole: Role, CarrierOwner, Sleeper {
         shard.warnOfUnlockedSecrets()
         switch shared.sweep(at: now) {
         case .unchanged: break
-        case .due: requestPairing(urgently: false)
+        case .due: pairer?.request(urgently: false, renewing: true)
         case .ended(let why):
             shard.emit(.conversationEnded(why))
             tellAll { role in

@@ -20,9 +20,12 @@ final class Pairer: Sleeper {
 
     init(_ role: ClientRole) { self.role = role }
 
-    /// A conversation is wanted; `urgently` if application connections wait for it.
-    func request(urgently: Bool) {
+    /// A conversation is wanted: `urgently` if application connections wait for it, `renewing` if one stands
+    /// and another is to take its place. Otherwise a request that comes when one stands already (another
+    /// shard asked a moment ago) is done.
+    func request(urgently: Bool, renewing: Bool = false) {
         guard attempt == nil, unconfirmed == nil else { return }
+        guard renewing || !role.shared.hasConversation(at: .now) else { return }
         if let retry {
             guard urgently else { return }
             retry.cancel()
