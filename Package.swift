@@ -19,7 +19,8 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
-        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
+        // Up to the next minor version only: CFrameCipher calls its C library, whose names are no promise.
+        .package(url: "https://github.com/apple/swift-crypto", .upToNextMinor(from: "4.5.0")),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
@@ -29,10 +30,13 @@ let package = Package(
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         .target(name: "CLinux", cSettings: [.treatAllWarnings(as: .error)]),
+        .target(
+            name: "CFrameCipher", dependencies: [.product(name: "Crypto", package: "swift-crypto")],
+            cSettings: [.define("_GNU_SOURCE"), .treatAllWarnings(as: .error)]),
         // Replaces free() for the whole process, so only the executable links it.
         .target(name: "CWipingHeap", cSettings: [.treatAllWarnings(as: .error)]),
 
-        .target(name: "Codec", dependencies: ["COpenSSL", "CLinux"], swiftSettings: house),
+        .target(name: "Codec", dependencies: ["COpenSSL", "CFrameCipher", "CLinux"], swiftSettings: house),
         .target(name: "Wire", swiftSettings: house),
         .target(
             name: "Pairing",
@@ -66,7 +70,7 @@ let package = Package(
         // What the process-level tests need of the kernel; no part of the product.
         .target(name: "CHarness", path: "Tests/CHarness"),
         .testTarget(name: "WipingHeapTests", dependencies: ["CWipingHeap"], swiftSettings: house),
-        .testTarget(name: "CodecTests", dependencies: ["Codec", "COpenSSL"], swiftSettings: house),
+        .testTarget(name: "CodecTests", dependencies: ["Codec", "COpenSSL", "CLinux"], swiftSettings: house),
         .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: house),
         .testTarget(
             name: "PairingTests", dependencies: ["Pairing", "Codec", "Wire"], exclude: ["Vectors"], swiftSettings: house
