@@ -46,4 +46,8 @@ int ow_read_tcp_silence(int fd, struct ow_tcp_silence *silence);
 /// (PR_SET_DUMPABLE 0, prctl(2)).
 void ow_refuse_dumps(void);
 
+/// Lets go of the pages of code and constants that this process has touched so far (MADV_DONTNEED on what is
+/// mapped read-only from files). Those still needed come back from the page cache, one fault for sixteen.
+void ow_leave_startup_pages(void);
+
 #endif
