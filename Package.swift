@@ -65,6 +65,11 @@ let package = Package(
 
         // What the process-level tests need of the kernel; no part of the product.
         .target(name: "CHarness", path: "Tests/CHarness"),
+        // What each layer costs; scripts/ladder and scripts/count-instructions run it. No part of the product.
+        .executableTarget(
+            name: "ladder",
+            dependencies: ["Relay", "Settings", "Pairing", "Codec", "Wire", "CHarness", "CWipingHeap"],
+            path: "Tests/Ladder", exclude: ["instructions.txt"], swiftSettings: house),
         .testTarget(name: "WipingHeapTests", dependencies: ["CWipingHeap"], swiftSettings: house),
         .testTarget(name: "CodecTests", dependencies: ["Codec", "COpenSSL"], swiftSettings: house),
         .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: house),
