@@ -27,10 +27,12 @@ MODES = [
     ("encode-1024", ["encode", "1024"], 100, 600, None),
     ("encode-65536", ["encode", "65536"], 4, 24, None),
     ("decode-16", ["decode", "16"], 100, 600, "encode-16"),
+    ("pipe", ["pipe"], 200, 1200, None),
 ]
 PARTS = ["ours", "crypto", "swift", "libc", "other"]
 CALLS = {
-    "retain+release": re.compile(r"swift_(bridgeObject|unknownObject|nonatomic_)?_?([Rr]etain|[Rr]elease)(_n)?$"),
+    "retain+release": re.compile(r"swift_\w*([Rr]etain|[Rr]elease)\w*$"),
+    "once": re.compile(r"swift_once$"),
     "beginAccess": re.compile(r"swift_beginAccess$"),
     "malloc": re.compile(r"(malloc|calloc|realloc|memalign|posix_memalign|aligned_alloc)$"),
 }
@@ -153,7 +155,7 @@ def demangled(text):
 
 def report(rows, expected, results):
     print("instructions in user space; valgrind has no AVX-512, VAES or SHA-NI, so that libraries take their AVX2 and")
-    print("AES-NI paths here. encode and decode: one frame.\n")
+    print("AES-NI paths here. encode and decode: one frame. pipe: one 64-byte message through both carriers.\n")
     print(f"{'':36} {'expected':>12} {'measured':>12}")
     for name, count in rows.items():
         print(f"{name:36} {text(expected.get(name)):>12} {text(count):>12}")

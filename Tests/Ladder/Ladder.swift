@@ -5,12 +5,12 @@ import Glibc
 @main
 struct Ladder {
     /// The rungs, the lowest first.
-    static let rungs = ["drbg", "encode", "decode"]
+    static let rungs = ["drbg", "encode", "decode", "pipe"]
 
     static let usage = """
         usage: ladder [--only RUNG] [--json]
                ladder count (encode|decode) SIZE N
-               ladder count drbg N
+               ladder count (drbg|pipe) N
 
         RUNG is one of: \(rungs.joined(separator: ", ")). `count` does something N times for
         scripts/count-instructions.
@@ -44,7 +44,8 @@ struct Ladder {
             switch rung {
             case "drbg": try measureDerivation(&table)
             case "encode": try measureEncoding(&table)
-            default: try measureDecoding(&table)
+            case "decode": try measureDecoding(&table)
+            default: try measurePipe(&table)
             }
         }
         return table
