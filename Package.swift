@@ -11,6 +11,10 @@ let house: [SwiftSetting] = [
     .enableExperimentalFeature("Lifetimes"),  // borrowed spans returned from functions
 ]
 
+// A build that does not encrypt, for scripts/ladder alone: it says so at every start and stays on loopback.
+let plaintext: [SwiftSetting] =
+    Context.environment["ONCEWIRE_PLAINTEXT_LADDER"] == "1" ? [.define("ONCEWIRE_PLAINTEXT_LADDER")] : []
+
 let package = Package(
     name: "oncewire",
     products: [
@@ -32,7 +36,7 @@ let package = Package(
         // Replaces free() for the whole process, so only the executable links it.
         .target(name: "CWipingHeap", cSettings: [.treatAllWarnings(as: .error)]),
 
-        .target(name: "Codec", dependencies: ["COpenSSL", "CLinux"], swiftSettings: house),
+        .target(name: "Codec", dependencies: ["COpenSSL", "CLinux"], swiftSettings: house + plaintext),
         .target(name: "Wire", swiftSettings: house),
         .target(
             name: "Pairing",
