@@ -5,14 +5,15 @@ import Glibc
 @main
 struct Ladder {
     /// The rungs, the lowest first.
-    static let rungs = ["drbg", "encode", "decode", "pipe"]
+    static let rungs = ["drbg", "encode", "decode", "pipe", "relay", "pairing"]
 
     static let usage = """
-        usage: ladder [--only RUNG] [--json]
+        usage: ladder [--only RUNG] [--json] [--plaintext FILE]
                ladder count (encode|decode) SIZE N
                ladder count (drbg|pipe) N
 
-        RUNG is one of: \(rungs.joined(separator: ", ")). `count` does something N times for
+        RUNG is one of: \(rungs.joined(separator: ", ")). `relay` runs the `oncewire` next to this program, and
+        FILE, an `oncewire` that does not encrypt (scripts/ladder builds it). `count` does something N times for
         scripts/count-instructions.
 
         """
@@ -45,7 +46,9 @@ struct Ladder {
             case "drbg": try measureDerivation(&table)
             case "encode": try measureEncoding(&table)
             case "decode": try measureDecoding(&table)
-            default: try measurePipe(&table)
+            case "pipe": try measurePipe(&table)
+            case "relay": try measureRelay(&table, plaintext: options.plaintext)
+            default: try measurePairing(&table)
             }
         }
         return table
@@ -62,6 +65,7 @@ func say(_ text: String) {
 private struct Options {
     var only: String?
     var isJSON = false
+    var plaintext: String?
 
     init(_ arguments: [String]) throws(LadderError) {
         var rest = arguments[...]
@@ -71,6 +75,9 @@ private struct Options {
             case "--only":
                 guard let rung = rest.popFirst(), Ladder.rungs.contains(rung) else { throw .usage }
                 only = rung
+            case "--plaintext":
+                guard let path = rest.popFirst() else { throw .usage }
+                plaintext = path
             default: throw .usage
             }
         }
