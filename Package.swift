@@ -11,6 +11,10 @@ let house: [SwiftSetting] = [
     .enableExperimentalFeature("Lifetimes"),  // borrowed spans returned from functions
 ]
 
+// A build that does not encrypt, for scripts/ladder alone: it says so at every start and stays on loopback.
+let plaintext: [SwiftSetting] =
+    Context.environment["ONCEWIRE_PLAINTEXT_LADDER"] == "1" ? [.define("ONCEWIRE_PLAINTEXT_LADDER")] : []
+
 let package = Package(
     name: "oncewire",
     products: [
@@ -36,7 +40,8 @@ let package = Package(
         // Replaces free() for the whole process, so only the executable links it.
         .target(name: "CWipingHeap", cSettings: [.treatAllWarnings(as: .error)]),
 
-        .target(name: "Codec", dependencies: ["COpenSSL", "CFrameCipher", "CLinux"], swiftSettings: house),
+        .target(
+            name: "Codec", dependencies: ["COpenSSL", "CFrameCipher", "CLinux"], swiftSettings: house + plaintext),
         .target(name: "Wire", swiftSettings: house),
         .target(
             name: "Pairing",
@@ -69,6 +74,11 @@ let package = Package(
 
         // What the process-level tests need of the kernel; no part of the product.
         .target(name: "CHarness", path: "Tests/CHarness"),
+        // What each layer costs; scripts/ladder and scripts/count-instructions run it. No part of the product.
+        .executableTarget(
+            name: "ladder",
+            dependencies: ["Relay", "Settings", "Pairing", "Codec", "Wire", "CHarness", "CWipingHeap"],
+            path: "Tests/Ladder", exclude: ["instructions.txt"], swiftSettings: house),
         .testTarget(name: "WipingHeapTests", dependencies: ["CWipingHeap"], swiftSettings: house),
         .testTarget(name: "CodecTests", dependencies: ["Codec", "COpenSSL", "CLinux"], swiftSettings: house),
         .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: house),

@@ -6,6 +6,7 @@ import Glibc
 /// Makes the process fit to hold secrets. Called first by every command.
 func prepareProcess() {
     openStandardDescriptors()
+    if let warning = PlaintextLadder.warning { writeAll(warning, to: STDERR_FILENO) }
     // A peer that went away is an error of write(2), not the end of the process.
     signal(SIGPIPE, SIG_IGN)
     // What is created is for this user and group: a unix socket of a service is usable by members of the

@@ -76,6 +76,7 @@ final class Dial: Driver, Sleeper {
     private func attempt() {
         guard completion != nil, endpoint == nil else { return }
         guard let address = addresses.first else { return shard.again(self) }
+        guard address.isPermitted else { return failedAttempt(EADDRNOTAVAIL) }
         let fd = ow_stream_socket(address.family)
         guard fd >= 0 else { return failedAttempt(errno) }
         if address.isTCP { tuneTCP(fd) }

@@ -34,7 +34,7 @@ final class ListeningSocket: Sendable {
 
     /// Binds `address`; `resetting` is what its connections have as `resetsByDefault`. A name is looked up (this is called before any shard runs).
     static func open(_ address: Address, resetting: Bool = false) throws(RelayError) -> ListeningSocket {
-        guard let target = resolve(address) else { throw .cannotListen(address, EADDRNOTAVAIL) }
+        guard let target = resolve(address), target.isPermitted else { throw .cannotListen(address, EADDRNOTAVAIL) }
         let fd = ow_stream_socket(target.family)
         guard fd >= 0 else { throw .cannotListen(address, errno) }
         var one: Int32 = 1

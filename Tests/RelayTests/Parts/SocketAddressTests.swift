@@ -37,6 +37,20 @@ import Wire
         #expect(address.source == .v4(0xC000_0207, port: 443))
     }
 
+    @Test(
+        "What is sent to loopback or a unix socket stays on this host, and to nothing else",
+        arguments: [
+            ("127.0.0.1", true), ("127.9.9.9", true), ("::1", true), ("::ffff:127.0.0.1", true), ("0.0.0.0", false),
+            ("128.0.0.1", false), ("192.0.2.7", false), ("::", false), ("2001:db8::1", false),
+        ])
+    func local(host: String, isLocal: Bool) throws {
+        #expect(try address(host).isLocal == isLocal)
+        #expect(try #require(SocketAddress(literal: .unix(path: "/run/a"))).isLocal)
+    }
+
+    @Test("A build for anything but the ladder may use every address")
+    func permitted() throws { #expect(try address("192.0.2.7").isPermitted) }
+
     @Test("A unix path becomes an address without port or IP")
     func unix() throws {
         let path = "/run/oncewire.sock"
