@@ -45,9 +45,10 @@ def run(binary, arguments, count, directory):
     out = pathlib.Path(directory) / f"{'-'.join(arguments)}-{count}.out"
     # Symbols are bound at start and hashes are not seeded, so that nothing but N differs between two runs.
     environment = dict(os.environ, LD_BIND_NOW="1", SWIFT_DETERMINISTIC_HASHING="1")
+    command = ["valgrind", "--tool=callgrind", "--demangle=no", f"--callgrind-out-file={out}", binary, "count"]
     done = subprocess.run(
-        ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", binary, "count", *arguments, str(count)],
-        env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
+        [*command, *arguments, str(count)], env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        timeout=300)
     if done.returncode != 0:
         sys.exit(f"ladder count {' '.join(arguments)} {count} under valgrind failed:\n{done.stderr}")
     return profile(out, binary, BORING)
@@ -149,7 +150,8 @@ def callers(calls, pattern):
 
 
 def demangled(text):
-    done = subprocess.run(["swift", "demangle", "--compact", "--simplified"], input=text, capture_output=True, text=True)
+    done = subprocess.run(
+        ["swift", "demangle", "--compact", "--simplified"], input=text, capture_output=True, text=True)
     return done.stdout if done.returncode == 0 else text
 
 

@@ -10,6 +10,8 @@ extension Ladder {
         switch (mode, arguments.count) {
         case ("drbg", 2): countDerivations(count)
         case ("pipe", 2): try countMessages(count)
+        case ("pairing", 2): try countPairings(count)
+        case ("resume", 2): try countResumes(count)
         case ("encode", 3), ("decode", 3):
             guard let size = Int(arguments[1]), (0...65536).contains(size) else { throw LadderError.usage }
             var bench = FrameBench(size: size)

@@ -10,7 +10,7 @@ struct Ladder {
     static let usage = """
         usage: ladder [--only RUNG] [--json] [--plaintext FILE]
                ladder count (encode|decode) SIZE N
-               ladder count (drbg|pipe) N
+               ladder count (drbg|pipe|pairing|resume) N
 
         RUNG is one of: \(rungs.joined(separator: ", ")). `relay` runs the `oncewire` next to this program, and
         FILE, an `oncewire` that does not encrypt (scripts/ladder builds it). `count` does something N times for

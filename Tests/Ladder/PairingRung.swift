@@ -16,6 +16,17 @@ extension Ladder {
                 "pairing", "RESUME to CONFIRM", per: "carrier", resume,
                 note: "both ends together"))
     }
+
+    static func countPairings(_ count: Int) throws {
+        let bench = PairingBench()
+        for _ in 0..<count { try bench.pair() }
+    }
+
+    static func countResumes(_ count: Int) throws {
+        let bench = PairingBench()
+        var ends = try bench.handshake()
+        for _ in 0..<count { try bench.resume(&ends) }
+    }
 }
 
 /// A device and a server that know each other's keys.

@@ -64,9 +64,10 @@ struct Table {
     }
 }
 
-/// Three digits or so: 0.123, 12.3, 1234.
+/// Three digits or so: 0.123, 1.23, 12.3, 1234.
 func number(_ value: Double) -> String {
-    let decimals = abs(value) < 1 ? 1000.0 : abs(value) < 100 ? 10.0 : 1.0
+    let size = abs(value)
+    let decimals = size < 1 ? 1000.0 : size < 10 ? 100.0 : size < 100 ? 10.0 : 1.0
     let rounded = (value * decimals).rounded() / decimals
     return decimals == 1 ? "\(Int(rounded))" : "\(rounded)"
 }
