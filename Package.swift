@@ -23,7 +23,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
-        // Up to the next minor version only: CFrameCipher calls its C library, whose names are no promise.
+        // Up to the next minor version only: CSwiftCrypto calls its C library, whose names are no promise.
         .package(url: "https://github.com/apple/swift-crypto", .upToNextMinor(from: "4.5.0")),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
@@ -35,13 +35,13 @@ let package = Package(
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         .target(name: "CLinux", cSettings: [.treatAllWarnings(as: .error)]),
         .target(
-            name: "CFrameCipher", dependencies: [.product(name: "Crypto", package: "swift-crypto")],
+            name: "CSwiftCrypto", dependencies: [.product(name: "Crypto", package: "swift-crypto")],
             cSettings: [.define("_GNU_SOURCE"), .treatAllWarnings(as: .error)]),
         // Replaces free() for the whole process, so only the executable links it.
         .target(name: "CWipingHeap", cSettings: [.treatAllWarnings(as: .error)]),
 
         .target(
-            name: "Codec", dependencies: ["COpenSSL", "CFrameCipher", "CLinux"], swiftSettings: house + plaintext),
+            name: "Codec", dependencies: ["COpenSSL", "CSwiftCrypto", "CLinux"], swiftSettings: house + plaintext),
         .target(name: "Wire", swiftSettings: house),
         .target(
             name: "Pairing",

@@ -1,7 +1,7 @@
 // The machinery that encoders and decoders of one thread share: working memory, which is zero whenever no
 // frame is being worked on.
 
-import CFrameCipher
+import CSwiftCrypto
 import CLinux
 
 /// AES-256-GCM under a key that is derived for every frame. One per thread, not Sendable. Encoding and
