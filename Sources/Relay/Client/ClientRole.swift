@@ -7,7 +7,7 @@ internal import Wire
 
 /// The client on one shard. Not thread-safe.
 final class ClientRole: Role, CarrierOwner, Sleeper {
-    unowned let shard: Shard
+    let shard: Shard
     let shared: ClientShared
     let timings: CarrierTimings
     private let siblings: [Mailbox]

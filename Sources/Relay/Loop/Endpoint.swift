@@ -38,10 +38,13 @@ final class Endpoint {
     /// The kernel ends this connection with a reset whenever it is closed, and so also when the daemon is
     /// killed, unless `close` says that the end is orderly.
     var resetsByDefault = false
+    /// The last read filled a whole frame: there may be several, and the next read asks for them at once.
+    var isBulk = false
     /// Whom to tell. Kept strong: closing the endpoint lets go.
     var driver: (any Driver)?
     private(set) var isOpen = true
-    private unowned let poller: Poller
+    /// Outlives its endpoints: it holds them until they are closed, and nobody closes one but its shard.
+    private unowned(unsafe) let poller: Poller
 
     init(fd: Int32, generation: UInt32, poller: Poller) {
         self.fd = fd
@@ -53,26 +56,32 @@ final class Endpoint {
     func read(_ vectors: UnsafeMutablePointer<iovec>, _ count: Int, wanted: Int) -> Transfer {
         while true {
             let got = readv(fd, vectors, Int32(truncatingIfNeeded: count))
-            if got > 0 {
-                // A short read means drained, unless the end was already announced: then the end
-                // itself is still to be read and no further event will say so.
-                if got < wanted && !hungUp { readable = false }
-                return .moved(got)
-            }
-            if got == 0 {
-                readable = false
-                return .ended
-            }
-            if errno == EINTR { continue }
-            readable = false
-            return errno == EAGAIN ? .blocked : .failed(errno)
+            if got < 0, errno == EINTR { continue }
+            return readResult(got, wanted: wanted)
         }
     }
 
     /// Reads up to `count` bytes to `bytes`.
     func read(_ bytes: UnsafeMutableRawPointer, _ count: Int) -> Transfer {
-        var vector = iovec(iov_base: bytes, iov_len: count)
-        return read(&vector, 1, wanted: count)
+        while true {
+            // recv(2) goes to the socket at once, read(2) and readv(2) by way of the file system's layer.
+            let got = recv(fd, bytes, count, 0)
+            if got < 0, errno == EINTR { continue }
+            return readResult(got, wanted: count)
+        }
+    }
+
+    @inline(__always)
+    private func readResult(_ got: Int, wanted: Int) -> Transfer {
+        if got > 0 {
+            // A short read means drained, unless the end was already announced: then the end itself is
+            // still to be read and no further event will say so.
+            if got < wanted && !hungUp { readable = false }
+            return .moved(got)
+        }
+        readable = false
+        if got == 0 { return .ended }
+        return errno == EAGAIN ? .blocked : .failed(errno)
     }
 
     /// Sends `count` bytes from `bytes`; fewer may be taken.

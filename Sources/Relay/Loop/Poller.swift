@@ -19,6 +19,9 @@ final class Poller {
 
     private let epoll: Int32
     private var slots: [Slot] = []
+    /// The endpoints among the slots, by descriptor: an event finds its endpoint here without a reference
+    /// being counted. The slot is what holds it.
+    private var table: UnsafeMutablePointer<Unmanaged<Endpoint>?> = .allocate(capacity: 0)
     private var generation: UInt32 = 0
     private let events: UnsafeMutablePointer<epoll_event>
     private static let eventsPerTurn = 256
@@ -32,6 +35,7 @@ final class Poller {
     }
 
     deinit {
+        table.deallocate()
         events.deallocate()
         close(epoll)
     }
@@ -89,12 +93,12 @@ final class Poller {
             let event = events[index]
             let fd = Int(truncatingIfNeeded: event.data.u64 & 0xFFFF_FFFF)
             let generation = UInt32(truncatingIfNeeded: event.data.u64 >> 32)
+            if let endpoint = table[fd] {
+                endpoint._withUnsafeGuaranteedRef { Self.tell($0, event.events, generation) }
+                continue
+            }
             switch slots[fd] {
-            case .endpoint(let endpoint):
-                // An event of a descriptor that was closed and given out again in this very turn.
-                guard endpoint.generation == generation else { continue }
-                Self.note(event.events, on: endpoint)
-                endpoint.driver?.advance()
+            case .endpoint: continue
             case .acceptor(let acceptor, let expected):
                 if expected == generation { acceptor.accept() }
             case .mailbox: letters = true
@@ -102,6 +106,16 @@ final class Poller {
             }
         }
         return letters
+    }
+
+    /// Sets `endpoint`'s flags and calls its driver. The driver may close the endpoint, which is therefore not
+    /// touched behind that call.
+    @inline(__always)
+    private static func tell(_ endpoint: Endpoint, _ events: UInt32, _ generation: UInt32) {
+        // Not an event of a descriptor that was closed and given out again in this very turn.
+        guard endpoint.generation == generation else { return }
+        note(events, on: endpoint)
+        endpoint.driver?.advance()
     }
 
     private static func note(_ events: UInt32, on endpoint: Endpoint) {
@@ -129,8 +143,19 @@ final class Poller {
     private func set(_ fd: Int32, _ slot: Slot) {
         let index = Int(fd)
         if index >= slots.count {
-            slots.append(contentsOf: repeatElement(.free, count: max(index + 1 - slots.count, 64)))
+            let before = slots.count
+            slots.append(contentsOf: repeatElement(.free, count: max(index + 1 - before, max(before, 64))))
+            let larger = UnsafeMutablePointer<Unmanaged<Endpoint>?>.allocate(capacity: slots.count)
+            larger.initialize(repeating: nil, count: slots.count)
+            larger.update(from: table, count: before)
+            table.deallocate()
+            table = larger
         }
         slots[index] = slot
+        if case .endpoint(let endpoint) = slot {
+            table[index] = .passUnretained(endpoint)
+        } else {
+            table[index] = nil
+        }
     }
 }

@@ -37,7 +37,7 @@ final class Shard {
     /// The clock, as of this turn.
     private(set) var now: Nanoseconds
     private let clock: () -> Nanoseconds
-    private var timers = Timers()
+    private let timers = Timers()
     private var again: [any Driver] = []
     private var hasLetters = true
     private var mustBurnStack = false
@@ -93,6 +93,8 @@ final class Shard {
         self.role = role
         role.begin()
         while !(isDraining && role.isFinished) { turn() }
+        // Role and timers hold on to the shard, and it to them.
+        timers.removeAll()
         self.role = nil
     }
 
@@ -102,7 +104,7 @@ final class Shard {
         runAgain()
         hasLetters = poller.poll(timeout: mayWait ? timeout() : 0) { now = clock() }
         while let timer = timers.popDue(now: now) {
-            timer.sleeper?.wake(timer, now: now)
+            timer.fire(now: now)
         }
     }
 

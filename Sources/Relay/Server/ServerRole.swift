@@ -8,7 +8,7 @@ internal import Wire
 
 /// The server on one shard. Not thread-safe.
 final class ServerRole: Role, CarrierOwner, Sleeper {
-    unowned let shard: Shard
+    let shard: Shard
     let shared: ServerShared
     let timings: CarrierTimings
     private let siblings: [Mailbox]

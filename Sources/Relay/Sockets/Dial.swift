@@ -15,7 +15,7 @@ enum DialResult {
 /// One dialling under way. `completion` is called exactly once, never from within `start`, unless
 /// `cancel` came first.
 final class Dial: Driver, Sleeper {
-    private unowned let shard: Shard
+    private let shard: Shard
     private var addresses: ArraySlice<SocketAddress>
     private var completion: ((DialResult) -> Void)?
     private var endpoint: Endpoint?

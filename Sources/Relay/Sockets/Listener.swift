@@ -6,7 +6,7 @@ internal import Glibc
 /// Accepts connections of one listening socket on one shard.
 final class Listener: Acceptor, Driver, Sleeper {
     private let socket: ListeningSocket
-    private unowned let shard: Shard
+    private let shard: Shard
     private let mayAccept: () -> Bool
     private let accepted: (Int32, SocketAddress) -> Void
     private var pause: Timer?

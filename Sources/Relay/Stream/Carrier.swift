@@ -95,14 +95,17 @@ final class Carrier: Driver, Sleeper {
     /// Whose carrier this is.
     let peer: Peer
     let timings: CarrierTimings
-    unowned let shard: Shard
-    unowned let owner: any CarrierOwner
+    /// Strong, like `owner`, because a constant of a class is used without counting references. The circle is
+    /// broken when the carrier closes, and a shard ends only when all of its carriers have.
+    let shard: Shard
+    let owner: any CarrierOwner
     let link: Endpoint
     /// When the carrier was opened.
     let since: Nanoseconds
     /// The application's connection (client) or the target's (server), while a stream is open.
     var app: Endpoint?
-    var keys: CarrierKeys
+    /// Accesses need no check at run time: nothing that works on the keys can call back.
+    @exclusivity(unchecked) var keys: CarrierKeys
     var phase: Phase
     /// The service of the current or last stream, for logs.
     var service: ServiceID?
@@ -145,7 +148,7 @@ final class Carrier: Driver, Sleeper {
     var linkIsGone = false
 
     // REKEY.
-    var rekey = RekeyState()
+    @exclusivity(unchecked) var rekey = RekeyState()
     /// Stream bytes, both ways, of the streams before this one.
     var carriedBytes: UInt64 = 0
 
