@@ -40,6 +40,9 @@ final class Endpoint {
     var resetsByDefault = false
     /// The last read filled a whole frame: there may be several, and the next read asks for them at once.
     var isBulk = false
+    /// `tuneTCP` is due before this many more sends; 0 if it was done or has nothing to do. The first send of
+    /// a connection is never held back by Nagle's rule, and many connections have no second one.
+    var sendsBeforeTuning: UInt8 = 0
     /// Whom to tell. Kept strong: closing the endpoint lets go.
     var driver: (any Driver)?
     private(set) var isOpen = true
@@ -86,6 +89,7 @@ final class Endpoint {
 
     /// Sends `count` bytes from `bytes`; fewer may be taken.
     func send(_ bytes: UnsafeRawPointer, _ count: Int) -> Transfer {
+        if sendsBeforeTuning > 0 { comeNearerToTuning() }
         while true {
             let sent = Glibc.send(fd, bytes, count, Int32(MSG_NOSIGNAL))
             if sent >= 0 { return sentResult(sent, wanted: count) }
@@ -98,6 +102,7 @@ final class Endpoint {
     /// Writes the buffers of `vectors`, `wanted` bytes in all; fewer may be taken.
     func write(_ vectors: UnsafeMutablePointer<iovec>, _ count: Int, wanted: Int) -> Transfer {
         if count == 1 { return send(vectors[0].iov_base, vectors[0].iov_len) }
+        if sendsBeforeTuning > 0 { comeNearerToTuning() }
         while true {
             let sent = writev(fd, vectors, Int32(truncatingIfNeeded: count))
             if sent >= 0 { return sentResult(sent, wanted: wanted) }
@@ -105,6 +110,19 @@ final class Endpoint {
             writable = false
             return errno == EAGAIN ? .blocked : .failed(errno)
         }
+    }
+
+    @inline(never)
+    private func comeNearerToTuning() {
+        sendsBeforeTuning -= 1
+        if sendsBeforeTuning == 0 { tuneTCP(fd) }
+    }
+
+    /// Sets the TCP options that were put off, for a connection that lasts.
+    func tuneNow() {
+        guard sendsBeforeTuning > 0 else { return }
+        sendsBeforeTuning = 0
+        tuneTCP(fd)
     }
 
     private func sentResult(_ sent: Int, wanted: Int) -> Transfer {

@@ -10,18 +10,13 @@ protocol Acceptor: AnyObject {
 
 /// The epoll instance of one shard and the table from descriptors to what they belong to.
 final class Poller {
-    private enum Slot {
-        case free
-        case endpoint(Endpoint)
-        case acceptor(any Acceptor, generation: UInt32)
-        case mailbox
-    }
-
     private let epoll: Int32
-    private var slots: [Slot] = []
-    /// The endpoints among the slots, by descriptor: an event finds its endpoint here without a reference
-    /// being counted. The slot is what holds it.
+    /// Endpoints by descriptor, each retained once while it is here: an event finds its endpoint without a
+    /// reference being counted.
     private var table: UnsafeMutablePointer<Unmanaged<Endpoint>?> = .allocate(capacity: 0)
+    private var tableSize = 0
+    private var acceptors: [(fd: Int32, generation: UInt32, acceptor: any Acceptor)] = []
+    private var mailboxFD: Int32 = -1
     private var generation: UInt32 = 0
     private let events: UnsafeMutablePointer<epoll_event>
     private static let eventsPerTurn = 256
@@ -35,6 +30,7 @@ final class Poller {
     }
 
     deinit {
+        for fd in 0..<tableSize { table[fd]?.release() }
         table.deallocate()
         events.deallocate()
         close(epoll)
@@ -50,7 +46,7 @@ final class Poller {
         }
         let endpoint = Endpoint(fd: fd, generation: generation, poller: self)
         endpoint.driver = driver
-        set(fd, .endpoint(endpoint))
+        put(endpoint)
         endpoints += 1
         return endpoint
     }
@@ -59,27 +55,28 @@ final class Poller {
     func add(listener fd: Int32, _ acceptor: any Acceptor) -> Bool {
         generation &+= 1
         guard register(fd, EPOLLIN.rawValue | EPOLLET.rawValue | EPOLLEXCLUSIVE.rawValue) else { return false }
-        set(fd, .acceptor(acceptor, generation: generation))
+        acceptors.append((fd, generation, acceptor))
         return true
     }
 
     func add(mailbox fd: Int32) -> Bool {
         generation &+= 1
         guard register(fd, EPOLLIN.rawValue) else { return false }
-        set(fd, .mailbox)
+        mailboxFD = fd
         return true
     }
 
     /// Stops watching a listening socket; it stays open for the other shards.
     func remove(listener fd: Int32) {
         epoll_ctl(epoll, EPOLL_CTL_DEL, fd, nil)
-        set(fd, .free)
+        acceptors.removeAll { $0.fd == fd }
     }
 
     func remove(_ endpoint: Endpoint) {
         // Closing the descriptor takes it out of the epoll set.
-        set(endpoint.fd, .free)
         endpoints -= 1
+        table[Int(endpoint.fd)]?.release()
+        table[Int(endpoint.fd)] = nil
     }
 
     /// Waits up to `timeout` milliseconds (-1: until something happens), updates flags and calls each
@@ -91,18 +88,14 @@ final class Poller {
         var letters = false
         for index in 0..<Int(count) {
             let event = events[index]
-            let fd = Int(truncatingIfNeeded: event.data.u64 & 0xFFFF_FFFF)
+            let fd = Int32(truncatingIfNeeded: event.data.u64 & 0x7FFF_FFFF)
             let generation = UInt32(truncatingIfNeeded: event.data.u64 >> 32)
-            if let endpoint = table[fd] {
+            if Int(fd) < tableSize, let endpoint = table[Int(fd)] {
                 endpoint._withUnsafeGuaranteedRef { Self.tell($0, event.events, generation) }
-                continue
-            }
-            switch slots[fd] {
-            case .endpoint: continue
-            case .acceptor(let acceptor, let expected):
-                if expected == generation { acceptor.accept() }
-            case .mailbox: letters = true
-            case .free: continue
+            } else if fd == mailboxFD {
+                letters = true
+            } else if let (_, expected, acceptor) = acceptors.first(where: { $0.fd == fd }), expected == generation {
+                acceptor.accept()
             }
         }
         return letters
@@ -140,22 +133,18 @@ final class Poller {
         return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0
     }
 
-    private func set(_ fd: Int32, _ slot: Slot) {
-        let index = Int(fd)
-        if index >= slots.count {
-            let before = slots.count
-            slots.append(contentsOf: repeatElement(.free, count: max(index + 1 - before, max(before, 64))))
-            let larger = UnsafeMutablePointer<Unmanaged<Endpoint>?>.allocate(capacity: slots.count)
-            larger.initialize(repeating: nil, count: slots.count)
-            larger.update(from: table, count: before)
-            table.deallocate()
-            table = larger
-        }
-        slots[index] = slot
-        if case .endpoint(let endpoint) = slot {
-            table[index] = .passUnretained(endpoint)
-        } else {
-            table[index] = nil
-        }
+    private func put(_ endpoint: Endpoint) {
+        let index = Int(endpoint.fd)
+        if index >= tableSize { growTable(to: max(index + 1, tableSize * 2, 64)) }
+        table[index] = .passRetained(endpoint)
+    }
+
+    private func growTable(to size: Int) {
+        let larger = UnsafeMutablePointer<Unmanaged<Endpoint>?>.allocate(capacity: size)
+        larger.moveInitialize(from: table, count: tableSize)
+        (larger + tableSize).initialize(repeating: nil, count: size - tableSize)
+        table.deallocate()
+        table = larger
+        tableSize = size
     }
 }

@@ -89,7 +89,11 @@ final class Timers {
         count -= 1
         if place < count {
             let last = heap[count]
-            if place > 0, last.isBefore(heap[(place - 1) / 2]) { rise(last, from: place) } else { sink(last, from: place) }
+            if place > 0, last.isBefore(heap[(place - 1) / 2]) {
+                rise(last, from: place)
+            } else {
+                sink(last, from: place)
+            }
         }
         timer.timers = nil
         removed.release()

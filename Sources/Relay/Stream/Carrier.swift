@@ -109,6 +109,10 @@ final class Carrier: Driver, Sleeper {
     var phase: Phase
     /// The service of the current or last stream, for logs.
     var service: ServiceID?
+    /// Where streams of the service last asked for go; this device may use it (server only).
+    var route: Route?
+    /// The connecting to the target, while it is under way (server only).
+    var dial: Dial?
 
     // The pipe from the application to the link. `out` holds encoded frames not yet sent.
     var out: UnsafeMutableRawPointer?
@@ -244,9 +248,10 @@ final class Carrier: Driver, Sleeper {
         self.service = service
         self.app = app
         app.driver = self
-        // A socket that was just accepted or connected can be written, and may have been written to:
-        // trying costs less than waiting for epoll to say so.
-        app.readable = true
+        // A socket that was just accepted or connected can be written: trying costs less than waiting for
+        // epoll to say so. An application has mostly sent something by now; a target seldom speaks first,
+        // and if it has, its flags say so.
+        if side == .client { app.readable = true }
         app.writable = true
         carriedBytes &+= sentTotal &+ receivedTotal
         sentTotal = 0
@@ -339,6 +344,8 @@ final class Carrier: Driver, Sleeper {
         }
         phase = .closed
         heartbeat?.cancel()
+        dial?.cancel()
+        dial = nil
         closeLink(how)
         releaseOut()
         releaseInbound()
