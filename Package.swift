@@ -54,7 +54,6 @@ let package = Package(
             dependencies: [
                 "Wire", "Pairing", "Codec", "Vault", "Settings", "CLinux",
                 .product(name: "DequeModule", package: "swift-collections"),
-                .product(name: "HeapModule", package: "swift-collections"),
             ],
             swiftSettings: house),
         .target(

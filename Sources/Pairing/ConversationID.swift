@@ -7,13 +7,17 @@ package struct ConversationID: Hashable, Sendable {
     /// Bytes of an id.
     package static let size = 16
 
+    /// The bytes as a number, most significant first: an id is looked up and compared for every stream, and
+    /// a number needs no memory of its own.
+    private let value: UInt128
+
     /// The id, 16 bytes.
-    package let bytes: [UInt8]
+    package var bytes: [UInt8] { withUnsafeBytes(of: value.bigEndian) { [UInt8]($0) } }
 
     /// An id that is known to have 16 bytes; any other count is a defect of the caller.
     package init(bytes: [UInt8]) {
         precondition(bytes.count == Self.size)
-        self.bytes = bytes
+        value = bytes.reduce(0) { $0 << 8 | UInt128($1) }
     }
 }
 
@@ -44,7 +48,8 @@ package final class ConversationIDMint: Sendable {
 
     /// Whether this server made `id`; constant time. Made-up ids pass once in 2^32 tries and then are unknown.
     package func isOurs(_ id: ConversationID) -> Bool {
-        constantTimeEqual(code(of: [UInt8](id.bytes[..<Self.randomSize])), [UInt8](id.bytes[Self.randomSize...]))
+        let bytes = id.bytes
+        return constantTimeEqual(code(of: [UInt8](bytes[..<Self.randomSize])), [UInt8](bytes[Self.randomSize...]))
     }
 
     private func code(of random: [UInt8]) -> [UInt8] {

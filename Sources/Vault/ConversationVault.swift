@@ -23,8 +23,9 @@ package protocol ConversationVault: Sendable {
         _ id: ConversationID, at now: ContinuousClock.Instant, _ body: (inout Conversation) throws(E) -> R
     ) throws(E) -> R?
 
-    /// Notes that a carrier or a stream used the conversation. Does not bring back one that has expired.
-    func touch(_ id: ConversationID, at now: ContinuousClock.Instant)
+    /// Notes that a carrier or a stream used the conversation. False, and nothing noted, if it is unknown or has
+    /// expired at `now`.
+    @discardableResult func touch(_ id: ConversationID, at now: ContinuousClock.Instant) -> Bool
 
     /// Whether the conversation is here and has not expired at `now`. Prolongs nothing.
     func isLive(_ id: ConversationID, at now: ContinuousClock.Instant) -> Bool

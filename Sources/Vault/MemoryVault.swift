@@ -41,8 +41,9 @@ package final class MemoryVault: ConversationVault {
         }
     }
 
-    package func touch(_ id: ConversationID, at now: ContinuousClock.Instant) {
-        _ = withConversation(id, at: now) { _ in }
+    @discardableResult
+    package func touch(_ id: ConversationID, at now: ContinuousClock.Instant) -> Bool {
+        table.withLock { $0.slots[id] }?.touch(at: now) ?? false
     }
 
     package func isLive(_ id: ConversationID, at now: ContinuousClock.Instant) -> Bool {
@@ -130,6 +131,15 @@ private final class Slot: Sendable {
                 slot = consume conversation
                 throw error
             }
+        }
+    }
+
+    /// Notes a use; false if the conversation is gone or has expired.
+    func touch(at now: ContinuousClock.Instant) -> Bool {
+        conversation.withLock { slot in
+            guard slot?.isExpired(at: now) == false else { return false }
+            slot?.touch(at: now)
+            return true
         }
     }
 

@@ -45,9 +45,8 @@ package struct OpenMessage: Equatable, Sendable {
         destination.storeBigEndian(0 as UInt32, at: 8)
         source.write(to: destination + 12)
         destination.storeBigEndian(UInt8(service.text.utf8.count), at: 31)
-        for (index, byte) in service.text.utf8.enumerated() {
-            destination.storeBigEndian(byte, at: Self.fixedSize + index)
-        }
+        var text = service.text
+        text.withUTF8 { (destination + Self.fixedSize).copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
     }
 
     static let fixedSize = 32

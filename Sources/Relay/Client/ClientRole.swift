@@ -6,8 +6,8 @@ internal import Synchronization
 internal import Wire
 
 /// The client on one shard. Not thread-safe.
-final class ClientRole: Role, CarrierOwner, Sleeper {
-    unowned let shard: Shard
+final class ClientRole: Role, Host, CarrierOwner, Sleeper {
+    let shard: Shard
     let shared: ClientShared
     let timings: CarrierTimings
     private let siblings: [Mailbox]
@@ -57,10 +57,7 @@ final class ClientRole: Role, CarrierOwner, Sleeper {
 
     func begin() {
         for (service, socket) in sockets {
-            let listener = Listener(
-                socket, on: shard,
-                mayAccept: { [unowned self] in carriers.count - pool.count + waiting.count < connectionLimit },
-                accepted: { [unowned self] in accepted($0, $1, service) })
+            let listener = Listener(socket, on: shard, for: self, service: service)
             listeners.append(listener)
             listener.open()
         }
@@ -114,15 +111,17 @@ final class ClientRole: Role, CarrierOwner, Sleeper {
 
     // MARK: Application connections
 
-    private func accepted(_ fd: Int32, _ from: SocketAddress, _ service: ServiceID) {
-        guard let endpoint = shard.poller.add(fd: fd) else { return }
+    var mayAccept: Bool { carriers.count - pool.count + waiting.count < connectionLimit }
+
+    func accepted(_ fd: Int32, from address: SocketAddress, by listener: Listener) {
+        guard let service = listener.service, let endpoint = shard.poller.add(fd: fd) else { return }
         endpoint.resetsByDefault = true  // from the listener
-        serve(Application(endpoint: endpoint, service: service, source: from.source))
+        serve(Application(endpoint: endpoint, service: service, source: address.source))
     }
 
     private func serve(_ application: Application) {
         // A carrier is as good as its conversation: the server serves none whose time is over.
-        guard shared.touch(at: .now) else { return wait(application) }
+        guard shared.touch(at: shard.moment) != nil else { return wait(application) }
         while let carrier = pool.take() {
             // The server may have gone a moment ago: better to see it now than to lose what the application
             // sends.
@@ -282,7 +281,7 @@ final class ClientRole: Role, CarrierOwner, Sleeper {
     }
 
     func carrierIsIdle(_ carrier: Carrier) {
-        guard shared.touch(at: .now), carrier.belongs(to: shared.conversation) || isDraining else {
+        guard let present = shared.touch(at: shard.moment), carrier.belongs(to: present) || isDraining else {
             return carrier.end(.orderly)
         }
         give(carrier)

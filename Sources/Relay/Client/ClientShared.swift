@@ -23,6 +23,8 @@ final class ClientShared: Sendable {
         /// The server said REJECT: no more carriers of this conversation. Those that are open stay usable,
         /// because REJECT proves nothing: anybody on the way can say it.
         var isRejected = false
+        /// What the client is ahead of the server by: 1/64 of the time the conversation may rest or live.
+        var margin = Duration.zero
 
         /// Whether the conversation's time is over. A client stops a little (1/64) before the server, whose
         /// clock may be ahead: what it would open last must not be refused.
@@ -30,8 +32,7 @@ final class ClientShared: Sendable {
             switch conversation {
             case .none: true
             case .some(let conversation):
-                conversation.isExpired(
-                    at: now + min(conversation.lifetimes.idle, conversation.lifetimes.lifetime) / 64)
+                conversation.isExpired(at: now + margin)
             }
         }
 
@@ -70,6 +71,8 @@ final class ClientShared: Sendable {
         let box = Handoff(conversation)
         return state.withLock { state in
             state.conversation = box.take()
+            let lifetimes = state.conversation?.lifetimes ?? Lifetimes()
+            state.margin = min(lifetimes.idle, lifetimes.lifetime) / 64
             state.isRejected = false
             state.generation += 1
             return state.generation
@@ -91,13 +94,13 @@ final class ClientShared: Sendable {
         }
     }
 
-    /// Notes that the conversation was used. False, and nothing noted, if its time is over.
+    /// Notes that the conversation was used, and says which it is. Nil, and nothing noted, if its time is over.
     @discardableResult
-    func touch(at now: ContinuousClock.Instant) -> Bool {
+    func touch(at now: ContinuousClock.Instant) -> ConversationID? {
         state.withLock { state in
-            guard !state.isOver(at: now) else { return false }
+            guard !state.isOver(at: now) else { return nil }
             state.conversation?.touch(at: now)
-            return true
+            return state.conversation?.id
         }
     }
 

@@ -11,7 +11,7 @@ enum ServerDialResult {
 }
 
 /// One attempt to reach the server. `completion` is called at most once, and not after `cancel`.
-final class ServerDial {
+final class ServerDial: Dialler {
     private unowned let role: ClientRole
     private var completion: ((ServerDialResult) -> Void)?
     private var dial: Dial?
@@ -26,7 +26,7 @@ final class ServerDial {
         role.shared.resolver.resolve(role.shared.settings.server, for: role.shard) { [weak self] addresses in
             guard let self, completion != nil else { return }
             guard let addresses else { return finish(.failed("the server's name has no address")) }
-            let dial = Dial(addresses, on: role.shard) { [weak self] in self?.dialled($0) }
+            let dial = Dial(addresses, on: role.shard, for: self)
             self.dial = dial
             dial.start(limit: limit)
         }
@@ -39,7 +39,7 @@ final class ServerDial {
         dial = nil
     }
 
-    private func dialled(_ result: DialResult) {
+    func dialled(_ result: DialResult) {
         dial = nil
         switch result {
         case .connected(let endpoint): finish(.connected(endpoint))

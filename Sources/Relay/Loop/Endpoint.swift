@@ -38,10 +38,16 @@ final class Endpoint {
     /// The kernel ends this connection with a reset whenever it is closed, and so also when the daemon is
     /// killed, unless `close` says that the end is orderly.
     var resetsByDefault = false
+    /// The last read filled a whole frame: there may be several, and the next read asks for them at once.
+    var isBulk = false
+    /// `tuneTCP` is due before this many more sends; 0 if it was done or has nothing to do. The first send of
+    /// a connection is never held back by Nagle's rule, and many connections have no second one.
+    var sendsBeforeTuning: UInt8 = 0
     /// Whom to tell. Kept strong: closing the endpoint lets go.
     var driver: (any Driver)?
     private(set) var isOpen = true
-    private unowned let poller: Poller
+    /// Outlives its endpoints: it holds them until they are closed, and nobody closes one but its shard.
+    private unowned(unsafe) let poller: Poller
 
     init(fd: Int32, generation: UInt32, poller: Poller) {
         self.fd = fd
@@ -53,30 +59,37 @@ final class Endpoint {
     func read(_ vectors: UnsafeMutablePointer<iovec>, _ count: Int, wanted: Int) -> Transfer {
         while true {
             let got = readv(fd, vectors, Int32(truncatingIfNeeded: count))
-            if got > 0 {
-                // A short read means drained, unless the end was already announced: then the end
-                // itself is still to be read and no further event will say so.
-                if got < wanted && !hungUp { readable = false }
-                return .moved(got)
-            }
-            if got == 0 {
-                readable = false
-                return .ended
-            }
-            if errno == EINTR { continue }
-            readable = false
-            return errno == EAGAIN ? .blocked : .failed(errno)
+            if got < 0, errno == EINTR { continue }
+            return readResult(got, wanted: wanted)
         }
     }
 
     /// Reads up to `count` bytes to `bytes`.
     func read(_ bytes: UnsafeMutableRawPointer, _ count: Int) -> Transfer {
-        var vector = iovec(iov_base: bytes, iov_len: count)
-        return read(&vector, 1, wanted: count)
+        while true {
+            // recv(2) goes to the socket at once, read(2) and readv(2) by way of the file system's layer.
+            let got = recv(fd, bytes, count, 0)
+            if got < 0, errno == EINTR { continue }
+            return readResult(got, wanted: count)
+        }
+    }
+
+    @inline(__always)
+    private func readResult(_ got: Int, wanted: Int) -> Transfer {
+        if got > 0 {
+            // A short read means drained, unless the end was already announced: then the end itself is
+            // still to be read and no further event will say so.
+            if got < wanted && !hungUp { readable = false }
+            return .moved(got)
+        }
+        readable = false
+        if got == 0 { return .ended }
+        return errno == EAGAIN ? .blocked : .failed(errno)
     }
 
     /// Sends `count` bytes from `bytes`; fewer may be taken.
     func send(_ bytes: UnsafeRawPointer, _ count: Int) -> Transfer {
+        if sendsBeforeTuning > 0 { comeNearerToTuning() }
         while true {
             let sent = Glibc.send(fd, bytes, count, Int32(MSG_NOSIGNAL))
             if sent >= 0 { return sentResult(sent, wanted: count) }
@@ -89,6 +102,7 @@ final class Endpoint {
     /// Writes the buffers of `vectors`, `wanted` bytes in all; fewer may be taken.
     func write(_ vectors: UnsafeMutablePointer<iovec>, _ count: Int, wanted: Int) -> Transfer {
         if count == 1 { return send(vectors[0].iov_base, vectors[0].iov_len) }
+        if sendsBeforeTuning > 0 { comeNearerToTuning() }
         while true {
             let sent = writev(fd, vectors, Int32(truncatingIfNeeded: count))
             if sent >= 0 { return sentResult(sent, wanted: wanted) }
@@ -96,6 +110,19 @@ final class Endpoint {
             writable = false
             return errno == EAGAIN ? .blocked : .failed(errno)
         }
+    }
+
+    @inline(never)
+    private func comeNearerToTuning() {
+        sendsBeforeTuning -= 1
+        if sendsBeforeTuning == 0 { tuneTCP(fd) }
+    }
+
+    /// Sets the TCP options that were put off, for a connection that lasts.
+    func tuneNow() {
+        guard sendsBeforeTuning > 0 else { return }
+        sendsBeforeTuning = 0
+        tuneTCP(fd)
     }
 
     private func sentResult(_ sent: Int, wanted: Int) -> Transfer {

@@ -10,15 +10,13 @@ protocol Acceptor: AnyObject {
 
 /// The epoll instance of one shard and the table from descriptors to what they belong to.
 final class Poller {
-    private enum Slot {
-        case free
-        case endpoint(Endpoint)
-        case acceptor(any Acceptor, generation: UInt32)
-        case mailbox
-    }
-
     private let epoll: Int32
-    private var slots: [Slot] = []
+    /// Endpoints by descriptor, each retained once while it is here: an event finds its endpoint without a
+    /// reference being counted.
+    private var table: UnsafeMutablePointer<Unmanaged<Endpoint>?> = .allocate(capacity: 0)
+    private var tableSize = 0
+    private var acceptors: [(fd: Int32, generation: UInt32, acceptor: any Acceptor)] = []
+    private var mailboxFD: Int32 = -1
     private var generation: UInt32 = 0
     private let events: UnsafeMutablePointer<epoll_event>
     private static let eventsPerTurn = 256
@@ -32,6 +30,8 @@ final class Poller {
     }
 
     deinit {
+        for fd in 0..<tableSize { table[fd]?.release() }
+        table.deallocate()
         events.deallocate()
         close(epoll)
     }
@@ -46,7 +46,7 @@ final class Poller {
         }
         let endpoint = Endpoint(fd: fd, generation: generation, poller: self)
         endpoint.driver = driver
-        set(fd, .endpoint(endpoint))
+        put(endpoint)
         endpoints += 1
         return endpoint
     }
@@ -55,27 +55,28 @@ final class Poller {
     func add(listener fd: Int32, _ acceptor: any Acceptor) -> Bool {
         generation &+= 1
         guard register(fd, EPOLLIN.rawValue | EPOLLET.rawValue | EPOLLEXCLUSIVE.rawValue) else { return false }
-        set(fd, .acceptor(acceptor, generation: generation))
+        acceptors.append((fd, generation, acceptor))
         return true
     }
 
     func add(mailbox fd: Int32) -> Bool {
         generation &+= 1
         guard register(fd, EPOLLIN.rawValue) else { return false }
-        set(fd, .mailbox)
+        mailboxFD = fd
         return true
     }
 
     /// Stops watching a listening socket; it stays open for the other shards.
     func remove(listener fd: Int32) {
         epoll_ctl(epoll, EPOLL_CTL_DEL, fd, nil)
-        set(fd, .free)
+        acceptors.removeAll { $0.fd == fd }
     }
 
     func remove(_ endpoint: Endpoint) {
         // Closing the descriptor takes it out of the epoll set.
-        set(endpoint.fd, .free)
         endpoints -= 1
+        table[Int(endpoint.fd)]?.release()
+        table[Int(endpoint.fd)] = nil
     }
 
     /// Waits up to `timeout` milliseconds (-1: until something happens), updates flags and calls each
@@ -87,21 +88,27 @@ final class Poller {
         var letters = false
         for index in 0..<Int(count) {
             let event = events[index]
-            let fd = Int(truncatingIfNeeded: event.data.u64 & 0xFFFF_FFFF)
+            let fd = Int32(truncatingIfNeeded: event.data.u64 & 0x7FFF_FFFF)
             let generation = UInt32(truncatingIfNeeded: event.data.u64 >> 32)
-            switch slots[fd] {
-            case .endpoint(let endpoint):
-                // An event of a descriptor that was closed and given out again in this very turn.
-                guard endpoint.generation == generation else { continue }
-                Self.note(event.events, on: endpoint)
-                endpoint.driver?.advance()
-            case .acceptor(let acceptor, let expected):
-                if expected == generation { acceptor.accept() }
-            case .mailbox: letters = true
-            case .free: continue
+            if Int(fd) < tableSize, let endpoint = table[Int(fd)] {
+                endpoint._withUnsafeGuaranteedRef { Self.tell($0, event.events, generation) }
+            } else if fd == mailboxFD {
+                letters = true
+            } else if let (_, expected, acceptor) = acceptors.first(where: { $0.fd == fd }), expected == generation {
+                acceptor.accept()
             }
         }
         return letters
+    }
+
+    /// Sets `endpoint`'s flags and calls its driver. The driver may close the endpoint, which is therefore not
+    /// touched behind that call.
+    @inline(__always)
+    private static func tell(_ endpoint: Endpoint, _ events: UInt32, _ generation: UInt32) {
+        // Not an event of a descriptor that was closed and given out again in this very turn.
+        guard endpoint.generation == generation else { return }
+        note(events, on: endpoint)
+        endpoint.driver?.advance()
     }
 
     private static func note(_ events: UInt32, on endpoint: Endpoint) {
@@ -126,11 +133,18 @@ final class Poller {
         return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0
     }
 
-    private func set(_ fd: Int32, _ slot: Slot) {
-        let index = Int(fd)
-        if index >= slots.count {
-            slots.append(contentsOf: repeatElement(.free, count: max(index + 1 - slots.count, 64)))
-        }
-        slots[index] = slot
+    private func put(_ endpoint: Endpoint) {
+        let index = Int(endpoint.fd)
+        if index >= tableSize { growTable(to: max(index + 1, tableSize * 2, 64)) }
+        table[index] = .passRetained(endpoint)
+    }
+
+    private func growTable(to size: Int) {
+        let larger = UnsafeMutablePointer<Unmanaged<Endpoint>?>.allocate(capacity: size)
+        larger.moveInitialize(from: table, count: tableSize)
+        (larger + tableSize).initialize(repeating: nil, count: size - tableSize)
+        table.deallocate()
+        table = larger
+        tableSize = size
     }
 }

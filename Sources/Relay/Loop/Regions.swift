@@ -19,19 +19,25 @@ enum RegionSize {
 
 /// The regions of one shard: last returned, first lent, so that the same few stay in the cache.
 final class RegionPool {
-    private var free: [UnsafeMutableRawPointer] = []
+    /// The first `count` places hold the regions that are kept.
+    private let free: UnsafeMutablePointer<UnsafeMutableRawPointer> = .allocate(capacity: kept)
+    private var count = 0
     /// Regions kept for reuse; what is returned beyond that goes back to the kernel.
     private static let kept = 16
     /// Regions lent out now.
     private(set) var lent = 0
 
-    deinit { for region in free { munmap(region, RegionSize.bytes) } }
+    deinit {
+        for index in 0..<count { munmap(free[index], RegionSize.bytes) }
+        free.deallocate()
+    }
 
     /// A region of `RegionSize.bytes`; nil when the kernel has no memory.
     func take() -> UnsafeMutableRawPointer? {
-        if let region = free.popLast() {
+        if count > 0 {
+            count -= 1
             lent += 1
-            return region
+            return free[count]
         }
         let region = mmap(
             nil, RegionSize.bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
@@ -43,8 +49,9 @@ final class RegionPool {
     /// Gives a region back.
     func put(_ region: UnsafeMutableRawPointer) {
         lent -= 1
-        if free.count < Self.kept {
-            free.append(region)
+        if count < Self.kept {
+            free[count] = region
+            count += 1
         } else {
             munmap(region, RegionSize.bytes)
         }

@@ -35,10 +35,11 @@ final class Shard {
     static let vectorCount = 16
 
     /// The clock, as of this turn.
-    private(set) var now: Nanoseconds
+    @exclusivity(unchecked) private(set) var now: Nanoseconds
+    private var momentOfTurn: ContinuousClock.Instant?
     private let clock: () -> Nanoseconds
-    private var timers = Timers()
-    private var again: [any Driver] = []
+    private let timers = Timers()
+    @exclusivity(unchecked) private var again: [any Driver] = []
     private var hasLetters = true
     private var mustBurnStack = false
     private var hasWarnedOfUnlockedSecrets = false
@@ -61,6 +62,15 @@ final class Shard {
     }
 
     deinit { vectors.deallocate() }
+
+    /// The clock of lifetimes, which goes on while the machine sleeps, as of this turn: read when first asked
+    /// for.
+    var moment: ContinuousClock.Instant {
+        if let momentOfTurn { return momentOfTurn }
+        let moment = ContinuousClock.now
+        momentOfTurn = moment
+        return moment
+    }
 
     /// Wakes `sleeper` in `delay` nanoseconds.
     func arm(_ sleeper: any Sleeper, after delay: Nanoseconds) -> Timer {
@@ -93,6 +103,8 @@ final class Shard {
         self.role = role
         role.begin()
         while !(isDraining && role.isFinished) { turn() }
+        // Role and timers hold on to the shard, and it to them.
+        timers.removeAll()
         self.role = nil
     }
 
@@ -100,9 +112,12 @@ final class Shard {
     func turn(mayWait: Bool = true) {
         if hasLetters { for letter in mailbox.takeAll() { letter(self) } }
         runAgain()
-        hasLetters = poller.poll(timeout: mayWait ? timeout() : 0) { now = clock() }
+        hasLetters = poller.poll(timeout: mayWait ? timeout() : 0) {
+            now = clock()
+            momentOfTurn = nil
+        }
         while let timer = timers.popDue(now: now) {
-            timer.sleeper?.wake(timer, now: now)
+            timer.fire(now: now)
         }
     }
 

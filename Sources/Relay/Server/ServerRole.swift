@@ -7,8 +7,8 @@ internal import Vault
 internal import Wire
 
 /// The server on one shard. Not thread-safe.
-final class ServerRole: Role, CarrierOwner, Sleeper {
-    unowned let shard: Shard
+final class ServerRole: Role, Host, CarrierOwner, Sleeper {
+    let shard: Shard
     let shared: ServerShared
     let timings: CarrierTimings
     private let siblings: [Mailbox]
@@ -17,16 +17,11 @@ final class ServerRole: Role, CarrierOwner, Sleeper {
 
     private var listeners: [Listener] = []
     private var newcomers: [ObjectIdentifier: Newcomer] = [:]
-    private var carriers: [ObjectIdentifier: Entry] = [:]
+    private var carriers: [ObjectIdentifier: Carrier] = [:]
+    /// What new carriers still have to say, by carrier.
+    private var confirmations: [ObjectIdentifier: Confirmation] = [:]
     private var isDraining = false
     private var sweeper: Timer?
-
-    /// A carrier and what goes with it.
-    private struct Entry {
-        let carrier: Carrier
-        var confirmation: Confirmation?
-        var dial: Dial?
-    }
 
     /// `siblings` are the mailboxes of all shards of this server, this one's included.
     init(_ shared: ServerShared, sockets: [ListeningSocket], shard: Shard, siblings: [Mailbox]) {
@@ -41,12 +36,7 @@ final class ServerRole: Role, CarrierOwner, Sleeper {
     // MARK: Role
 
     func begin() {
-        listeners = sockets.map { socket in
-            Listener(
-                socket, on: shard,
-                mayAccept: { [unowned self] in newcomers.count + carriers.count < connectionLimit },
-                accepted: { [unowned self] in accepted($0, $1) })
-        }
+        listeners = sockets.map { Listener($0, on: shard, for: self) }
         for listener in listeners { listener.open() }
         armSweep()
     }
@@ -56,23 +46,25 @@ final class ServerRole: Role, CarrierOwner, Sleeper {
         for listener in listeners { listener.close() }
         listeners = []
         for newcomer in Array(newcomers.values) { newcomer.turnAway("draining") }
-        for entry in Array(carriers.values) where !entry.carrier.hasStream { entry.carrier.retire() }
+        for carrier in Array(carriers.values) where !carrier.hasStream { carrier.retire() }
         if !carriers.isEmpty { shard.emit(.draining(streams: carriers.count)) }
     }
 
     func cut() {
         guard !carriers.isEmpty else { return }
         shard.emit(.cut(streams: carriers.count))
-        for entry in Array(carriers.values) { entry.carrier.abort(.draining, "drain time-out") }
+        for carrier in Array(carriers.values) { carrier.abort(.draining, "drain time-out") }
     }
 
-    var idleCarriers: Int { carriers.values.count { $0.carrier.phase == .idle } }
+    var idleCarriers: Int { carriers.values.count { $0.phase == .idle } }
 
     var isFinished: Bool { carriers.isEmpty && newcomers.isEmpty }
 
     // MARK: Newcomers
 
-    private func accepted(_ fd: Int32, _ address: SocketAddress) {
+    var mayAccept: Bool { newcomers.count + carriers.count < connectionLimit }
+
+    func accepted(_ fd: Int32, from address: SocketAddress, by listener: Listener) {
         guard let endpoint = shard.poller.add(fd: fd) else { return }
         let newcomer = Newcomer(endpoint, from: address, role: self)
         newcomers[ObjectIdentifier(newcomer)] = newcomer
@@ -85,7 +77,7 @@ final class ServerRole: Role, CarrierOwner, Sleeper {
     /// A pairing that is not stored before the client has confirmed it, and the deadline for that.
     private final class Confirmation: Sleeper {
         var conversation: Conversation?
-        weak var carrier: Carrier?
+        let carrier: Carrier
         var deadline: Timer?
         let since: Nanoseconds
 
@@ -95,7 +87,7 @@ final class ServerRole: Role, CarrierOwner, Sleeper {
             self.since = since
         }
 
-        func wake(_ timer: Timer, now: Nanoseconds) { carrier?.lost("not confirmed in time") }
+        func wake(_ timer: Timer, now: Nanoseconds) { carrier.lost("not confirmed in time") }
     }
 
     /// `newcomer` has become `carrier`, which must be confirmed by the moment `limit`.
@@ -106,15 +98,15 @@ final class ServerRole: Role, CarrierOwner, Sleeper {
         gone(newcomer)
         let confirmation = Confirmation(conversation, carrier, since: shard.now)
         confirmation.deadline = shard.arm(confirmation, after: limit &- min(limit, shard.now))
-        carriers[ObjectIdentifier(carrier)] = Entry(carrier: carrier, confirmation: confirmation)
+        confirmations[ObjectIdentifier(carrier)] = confirmation
+        carriers[ObjectIdentifier(carrier)] = carrier
         carrier.advance()
     }
 
     // MARK: CarrierOwner
 
     func carrierConfirmed(_ carrier: Carrier) {
-        guard let confirmation = carriers[ObjectIdentifier(carrier)]?.confirmation else { return }
-        carriers[ObjectIdentifier(carrier)]?.confirmation = nil
+        guard let confirmation = confirmations.removeValue(forKey: ObjectIdentifier(carrier)) else { return }
         confirmation.deadline?.cancel()
         guard let conversation = confirmation.conversation.take() else {
             shard.counters.resumes &+= 1
@@ -132,44 +124,32 @@ final class ServerRole: Role, CarrierOwner, Sleeper {
 
     func carrier(_ carrier: Carrier, opens message: OpenMessage) {
         guard !isDraining else { return carrier.refuse(.draining) }
-        guard let service = shared.service(message.service, for: carrier.peer.device) else {
+        guard let route = route(message.service, for: carrier) else {
             shard.emit(.refused(device: carrier.peer.device, service: message.service.text))
             return carrier.refuse(.serviceNotAllowed)
         }
-        let now = ContinuousClock.now
         // Nothing expired is served, whether or not a sweep has come by; clients stop a little earlier.
-        guard shared.vault.isLive(carrier.peer.conversation, at: now) else { return carrier.end(.orderly) }
-        shared.vault.touch(carrier.peer.conversation, at: now)
-        shared.resolver.resolve(service.target, for: shard) { [weak self, weak carrier] addresses in
-            guard let self, let carrier, carrier.phase == .dialing else { return }
+        guard shared.vault.touch(carrier.peer.conversation, at: shard.moment) else { return carrier.end(.orderly) }
+        if let addresses = route.literal ?? shared.resolver.known(route.target, at: shard.now) {
+            return carrier.dial(addresses, limit: route.limit)
+        }
+        shared.resolver.resolve(route.target, for: shard) { [weak carrier] addresses in
+            guard let carrier, carrier.phase == .dialing else { return }
             guard let addresses else { return carrier.refuse(.targetUnreachable) }
-            dial(addresses, limit: service.connectTimeout, for: carrier)
+            carrier.dial(addresses, limit: route.limit)
         }
     }
 
-    private func dial(_ addresses: [SocketAddress], limit: Duration, for carrier: Carrier) {
-        let dial = Dial(addresses, on: shard) { [weak self, weak carrier] result in
-            guard let self, let carrier, carrier.phase == .dialing else {
-                if case .connected(let target) = result { target.reset() }
-                return
-            }
-            carriers[ObjectIdentifier(carrier)]?.dial = nil
-            switch result {
-            case .connected(let target):
-                resetWhenClosed(target.fd, true)
-                target.resetsByDefault = true
-                carrier.connected(target)
-            case .failed(ECONNREFUSED): carrier.refuse(.targetRefused)
-            case .failed: carrier.refuse(.targetUnreachable)
-            case .timedOut: carrier.refuse(.targetTimedOut)
-            }
-        }
-        carriers[ObjectIdentifier(carrier)]?.dial = dial
-        dial.start(limit: limit.nanoseconds)
+    /// Where streams of `service` on this carrier go; nil if its device may not use it. Settings do not change
+    /// while the daemon runs, so the carrier remembers the last answer.
+    private func route(_ service: ServiceID, for carrier: Carrier) -> Route? {
+        if let known = carrier.route, known.service == service { return known }
+        carrier.route = shared.route(service, for: carrier.peer.device)
+        return carrier.route
     }
 
     func carrierIsIdle(_ carrier: Carrier) {
-        shared.vault.touch(carrier.peer.conversation, at: .now)
+        shared.vault.touch(carrier.peer.conversation, at: shard.moment)
         guard isDraining else { return }
         // CLOSED is still to be sent: the client should learn that its stream ended well.
         carrier.retire()
@@ -177,7 +157,7 @@ final class ServerRole: Role, CarrierOwner, Sleeper {
 
     func carrierMayGoOn(_ carrier: Carrier) -> Bool {
         guard let service = carrier.service else { return shared.devices[carrier.peer.device] != nil }
-        return shared.service(service, for: carrier.peer.device) != nil
+        return shared.route(service, for: carrier.peer.device) != nil
     }
 
     func carrierSaidBye(_ carrier: Carrier) {
@@ -192,9 +172,8 @@ final class ServerRole: Role, CarrierOwner, Sleeper {
     }
 
     func carrierClosed(_ carrier: Carrier, _ end: CarrierEnd) {
-        guard let entry = carriers.removeValue(forKey: ObjectIdentifier(carrier)) else { return }
-        entry.confirmation?.deadline?.cancel()
-        entry.dial?.cancel()
+        guard carriers.removeValue(forKey: ObjectIdentifier(carrier)) != nil else { return }
+        confirmations.removeValue(forKey: ObjectIdentifier(carrier))?.deadline?.cancel()
         switch end {
         case .orderly: break
         case .streamBroken(let why): shard.emit(.streamBroken(carrier.service, why))
@@ -203,9 +182,7 @@ final class ServerRole: Role, CarrierOwner, Sleeper {
     }
 
     private func endCarriers(of conversation: ConversationID) {
-        for entry in Array(carriers.values) where entry.carrier.peer.conversation == conversation {
-            entry.carrier.end(.orderly)
-        }
+        for carrier in Array(carriers.values) where carrier.belongs(to: conversation) { carrier.end(.orderly) }
     }
 
     // MARK: Conversations that end
@@ -218,8 +195,7 @@ final class ServerRole: Role, CarrierOwner, Sleeper {
 
     func wake(_ timer: Timer, now: Nanoseconds) {
         let moment = ContinuousClock.now
-        for entry in Array(carriers.values) where entry.confirmation == nil {
-            let carrier = entry.carrier
+        for (id, carrier) in carriers where confirmations[id] == nil {
             if carrier.hasStream {
                 shared.vault.touch(carrier.peer.conversation, at: moment)
             } else if !shared.vault.isLive(carrier.peer.conversation, at: moment) {

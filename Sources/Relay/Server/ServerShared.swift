@@ -16,6 +16,7 @@ final class ServerShared: Sendable {
     let pairingWorkers: Workers
     let resolver: Resolver
     let devices: [PublicKey: Device]
+    private let routes: [ServiceID: Route]
 
     init(_ settings: ServerSettings, vault: any ConversationVault) {
         self.settings = settings
@@ -26,11 +27,29 @@ final class ServerShared: Sendable {
         pairingWorkers = Workers("pairing", threads: 1, capacity: settings.admission.pendingPairs)
         resolver = Resolver(Workers("names", threads: 2, capacity: 1024))
         devices = Dictionary(settings.devices.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })
+        routes = Dictionary(uniqueKeysWithValues: settings.services.map { ($0, Route($0, $1)) })
     }
 
-    /// The service's settings, if this device may use it.
-    func service(_ id: ServiceID, for device: PublicKey) -> ServerService? {
+    /// Where streams of the service go, if this device may use it.
+    func route(_ id: ServiceID, for device: PublicKey) -> Route? {
         guard let device = devices[device], device.services.contains(id) else { return nil }
-        return settings.services[id]
+        return routes[id]
+    }
+}
+
+/// Where the streams of one service go, worked out once.
+final class Route: Sendable {
+    let service: ServiceID
+    let target: Address
+    /// The target's address, if no name has to be looked up.
+    let literal: [SocketAddress]?
+    /// How long connecting may take.
+    let limit: Nanoseconds
+
+    init(_ id: ServiceID, _ service: ServerService) {
+        self.service = id
+        target = service.target
+        literal = SocketAddress(literal: service.target).map { [$0] }
+        limit = service.connectTimeout.nanoseconds
     }
 }

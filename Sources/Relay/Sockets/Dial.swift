@@ -12,36 +12,39 @@ enum DialResult {
     case timedOut
 }
 
-/// One dialling under way. `completion` is called exactly once, never from within `start`, unless
-/// `cancel` came first.
+/// Who wanted a connection.
+protocol Dialler: AnyObject {
+    /// The dialling is over; `result` is nobody else's.
+    func dialled(_ result: DialResult)
+}
+
+/// One dialling under way. It tells its dialler exactly once, never from within `start`, unless `cancel` came
+/// first; until then it holds on to it, and the shard to the dialling.
 final class Dial: Driver, Sleeper {
-    private unowned let shard: Shard
+    private let shard: Shard
     private var addresses: ArraySlice<SocketAddress>
-    private var completion: ((DialResult) -> Void)?
+    private var dialler: (any Dialler)?
     private var endpoint: Endpoint?
     private var deadline: Timer?
     private var retry: Timer?
     private var lastError: Int32 = EADDRNOTAVAIL
-    /// Keeps the dialling alive until it is over: nobody else has to.
-    private var itself: Dial?
 
-    init(_ addresses: [SocketAddress], on shard: Shard, completion: @escaping (DialResult) -> Void) {
+    init(_ addresses: [SocketAddress], on shard: Shard, for dialler: any Dialler) {
         self.shard = shard
         self.addresses = addresses[...]
-        self.completion = completion
+        self.dialler = dialler
     }
 
     /// Starts the first attempt; `limit` (nanoseconds) bounds all of them together.
     func start(limit: Nanoseconds) {
-        itself = self
         deadline = shard.arm(self, after: limit)
         attempt()
     }
 
-    /// Ends it without calling the completion. The kernel may have connected already: a reset, not an
+    /// Ends it without a word to the dialler. The kernel may have connected already: a reset, not an
     /// orderly end, tells the other side that this was no empty conversation.
     func cancel() {
-        completion = nil
+        dialler = nil
         endpoint?.reset()
         finish(.failed(ECANCELED))
     }
@@ -74,18 +77,18 @@ final class Dial: Driver, Sleeper {
     }
 
     private func attempt() {
-        guard completion != nil, endpoint == nil else { return }
+        guard dialler != nil, endpoint == nil else { return }
         guard let address = addresses.first else { return shard.again(self) }
         guard address.isPermitted else { return failedAttempt(EADDRNOTAVAIL) }
         let fd = ow_stream_socket(address.family)
         guard fd >= 0 else { return failedAttempt(errno) }
-        if address.isTCP { tuneTCP(fd) }
         // Connect first, register second: epoll reports HUP on a socket that never began to connect.
         let result = address.withPointer { connect(fd, $0, $1) }
         let error = errno
         if result == 0 || error == EINPROGRESS {
             endpoint = shard.poller.add(fd: fd, driver: self)
-            if endpoint == nil { failedAttempt(ENOMEM) }
+            guard let endpoint else { return failedAttempt(ENOMEM) }
+            if address.isTCP { endpoint.sendsBeforeTuning = 2 }
         } else if error == EAGAIN {
             // A unix socket whose backlog is full: it has no "in progress", so ask again soon.
             close(fd)
@@ -108,9 +111,10 @@ final class Dial: Driver, Sleeper {
         deadline?.cancel()
         retry?.cancel()
         endpoint = nil
-        let completion = completion
-        self.completion = nil
-        itself = nil
-        completion?(result)
+        deadline = nil
+        retry = nil
+        let dialler = dialler
+        self.dialler = nil
+        dialler?.dialled(result)
     }
 }

@@ -2,13 +2,23 @@
 // descriptors run out.
 internal import CLinux
 internal import Glibc
+internal import Wire
+
+/// Who takes the connections of listeners.
+protocol Host: AnyObject {
+    /// Whether one more connection is within the limit; asked before each.
+    var mayAccept: Bool { get }
+    /// A new non-blocking socket, which is the host's from now on.
+    func accepted(_ fd: Int32, from address: SocketAddress, by listener: Listener)
+}
 
 /// Accepts connections of one listening socket on one shard.
 final class Listener: Acceptor, Driver, Sleeper {
     private let socket: ListeningSocket
-    private unowned let shard: Shard
-    private let mayAccept: () -> Bool
-    private let accepted: (Int32, SocketAddress) -> Void
+    private let shard: Shard
+    private let host: any Host
+    /// Whose connections these are (client only).
+    let service: ServiceID?
     private var pause: Timer?
     private var isOpen = false
 
@@ -17,16 +27,11 @@ final class Listener: Acceptor, Driver, Sleeper {
     /// How long accepting rests when a resource has run out.
     private static let rest: Nanoseconds = 50_000_000
 
-    /// `accepted` gets each new non-blocking socket, which it owns from then on; `mayAccept` is asked
-    /// before each.
-    init(
-        _ socket: ListeningSocket, on shard: Shard, mayAccept: @escaping () -> Bool,
-        accepted: @escaping (Int32, SocketAddress) -> Void
-    ) {
+    init(_ socket: ListeningSocket, on shard: Shard, for host: any Host, service: ServiceID? = nil) {
         self.socket = socket
         self.shard = shard
-        self.mayAccept = mayAccept
-        self.accepted = accepted
+        self.host = host
+        self.service = service
     }
 
     /// Begins to accept.
@@ -50,12 +55,12 @@ final class Listener: Acceptor, Driver, Sleeper {
     private func acceptBatch() -> Bool {
         guard isOpen, pause == nil else { return false }
         for _ in 0..<Self.batch {
-            guard mayAccept() else { return rest("connection limit reached") }
+            guard host.mayAccept else { return rest("connection limit reached") }
             var from = sockaddr_storage()
             var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
             let fd = ow_accept(socket.fd, &from, &length)
             if fd >= 0 {
-                accepted(fd, SocketAddress(from, length))
+                host.accepted(fd, from: SocketAddress(from, length), by: self)
                 guard isOpen else { return false }
                 continue
             }

@@ -17,12 +17,17 @@ final class Resolver: Sendable {
 
     init(_ workers: Workers) { self.workers = workers }
 
+    /// The addresses of `address` as far as they are known without asking: a literal's, or a fresh answer.
+    func known(_ address: Address, at now: Nanoseconds) -> [SocketAddress]? {
+        if let literal = SocketAddress(literal: address) { return [literal] }
+        guard let answer = cache.withLock({ $0[address] }), answer.expires > now else { return nil }
+        return answer.addresses
+    }
+
     /// Calls `completion` on the shard with the addresses of `address`; nil if the name has none.
     /// Literals and fresh answers are given at once.
     func resolve(_ address: Address, for shard: Shard, completion: @escaping ([SocketAddress]?) -> Void) {
-        if let literal = SocketAddress(literal: address) { return completion([literal]) }
-        let now = shard.now
-        if let known = cache.withLock({ $0[address] }), known.expires > now { return completion(known.addresses) }
+        if let known = known(address, at: shard.now) { return completion(known) }
         let reply = Reply(completion)
         let mailbox = shard.mailbox
         let isQueued = workers.run {

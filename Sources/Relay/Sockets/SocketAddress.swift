@@ -90,10 +90,18 @@ struct SocketAddress: Sendable {
 
     /// As OPEN carries it.
     var source: SourceAddress {
-        guard let bytes = ipBytes, let port else { return .none }
-        return bytes.count == 4
-            ? .v4(bytes.reduce(0) { $0 << 8 | UInt32($1) }, port: port)
-            : .v6(bytes.reduce(0) { $0 << 8 | UInt128($1) }, port: port)
+        guard let port else { return .none }
+        return withUnsafeBytes(of: storage) { bytes in
+            if family == AF_INET {
+                return .v4(UInt32(bigEndian: bytes.load(as: sockaddr_in.self).sin_addr.s_addr), port: port)
+            }
+            let address = withUnsafeBytes(of: bytes.load(as: sockaddr_in6.self).sin6_addr) {
+                UInt128(bigEndian: $0.loadUnaligned(as: UInt128.self))
+            }
+            // IPv4 mapped into IPv6.
+            guard address >> 32 == 0xFFFF else { return .v6(address, port: port) }
+            return .v4(UInt32(truncatingIfNeeded: address), port: port)
+        }
     }
 
     /// For logs: `host:port` or `a unix socket`.

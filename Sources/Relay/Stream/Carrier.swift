@@ -95,17 +95,24 @@ final class Carrier: Driver, Sleeper {
     /// Whose carrier this is.
     let peer: Peer
     let timings: CarrierTimings
-    unowned let shard: Shard
-    unowned let owner: any CarrierOwner
+    /// Strong, like `owner`, because a constant of a class is used without counting references. The circle is
+    /// broken when the carrier closes, and a shard ends only when all of its carriers have.
+    let shard: Shard
+    let owner: any CarrierOwner
     let link: Endpoint
     /// When the carrier was opened.
     let since: Nanoseconds
     /// The application's connection (client) or the target's (server), while a stream is open.
     var app: Endpoint?
-    var keys: CarrierKeys
+    /// Accesses need no check at run time: nothing that works on the keys can call back.
+    @exclusivity(unchecked) var keys: CarrierKeys
     var phase: Phase
     /// The service of the current or last stream, for logs.
     var service: ServiceID?
+    /// Where streams of the service last asked for go; this device may use it (server only).
+    var route: Route?
+    /// The connecting to the target, while it is under way (server only).
+    var dial: Dial?
 
     // The pipe from the application to the link. `out` holds encoded frames not yet sent.
     var out: UnsafeMutableRawPointer?
@@ -145,7 +152,7 @@ final class Carrier: Driver, Sleeper {
     var linkIsGone = false
 
     // REKEY.
-    var rekey = RekeyState()
+    @exclusivity(unchecked) var rekey = RekeyState()
     /// Stream bytes, both ways, of the streams before this one.
     var carriedBytes: UInt64 = 0
 
@@ -241,9 +248,10 @@ final class Carrier: Driver, Sleeper {
         self.service = service
         self.app = app
         app.driver = self
-        // A socket that was just accepted or connected can be written, and may have been written to:
-        // trying costs less than waiting for epoll to say so.
-        app.readable = true
+        // A socket that was just accepted or connected can be written: trying costs less than waiting for
+        // epoll to say so. An application has mostly sent something by now; a target seldom speaks first,
+        // and if it has, its flags say so.
+        if side == .client { app.readable = true }
         app.writable = true
         carriedBytes &+= sentTotal &+ receivedTotal
         sentTotal = 0
@@ -336,6 +344,8 @@ final class Carrier: Driver, Sleeper {
         }
         phase = .closed
         heartbeat?.cancel()
+        dial?.cancel()
+        dial = nil
         closeLink(how)
         releaseOut()
         releaseInbound()

@@ -40,6 +40,7 @@ extension Carrier {
             let isSilent = keys.sending.next == sentAtHeartbeat
             if isSilent || silence >= timings.heartbeat / 2, phase != .confirming { due.insert(.ping) }
         }
+        app?.tuneNow()
         sentAtHeartbeat = keys.sending.next
         armHeartbeat()
         advance()

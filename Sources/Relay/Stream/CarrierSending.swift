@@ -79,14 +79,14 @@ extension Carrier {
         while app.readable {
             let slots = min(RegionSize.frames, (RegionSize.bytes - outEnd) / RegionSize.fullFrame)
             guard slots > 0 else { return true }
-            let vectors = shard.vectors
-            var place = out! + outEnd + FrameHeader.size
-            for slot in 0..<slots {
-                vectors[slot] = iovec(iov_base: place, iov_len: FrameHeader.maxPlaintext)
-                place += RegionSize.fullFrame
-            }
-            switch app.read(vectors, slots, wanted: slots * FrameHeader.maxPlaintext) {
-            case .moved(let count): guard encodeData(count) else { return false }
+            // One frame's payload is asked for first, which for small messages is the cheaper call, and
+            // several at once as long as that is filled.
+            let wasBulk = app.isBulk
+            switch wasBulk ? readFrames(from: app, slots) : app.read(payloadPlace, FrameHeader.maxPlaintext) {
+            case .moved(let count):
+                app.isBulk = count >= FrameHeader.maxPlaintext
+                guard encodeData(count) else { return false }
+                if app.isBulk, !wasBulk { continue }
             case .ended: return encodeFin()
             case .blocked: return true
             case .failed(let error):
@@ -98,6 +98,19 @@ extension Carrier {
             guard app.hungUp else { return true }
         }
         return true
+    }
+
+    private var payloadPlace: UnsafeMutableRawPointer { out! + outEnd + FrameHeader.size }
+
+    /// Reads into the payload places of the next `count` frames.
+    private func readFrames(from app: Endpoint, _ count: Int) -> Transfer {
+        let vectors = shard.vectors
+        var place = payloadPlace
+        for index in 0..<count {
+            vectors[index] = iovec(iov_base: place, iov_len: FrameHeader.maxPlaintext)
+            place += RegionSize.fullFrame
+        }
+        return app.read(vectors, count, wanted: count * FrameHeader.maxPlaintext)
     }
 
     /// Encodes `count` bytes that lie in the payload places from `outEnd` on.
