@@ -9,13 +9,13 @@
 /// A frame header that is legal by itself: known type, a length this type can have, reserved bits zero.
 package struct FrameHeader: Equatable, Sendable {
     /// Bytes of a header.
-    package static let size = 16
+    @inlinable package static var size: Int { 16 }
     /// Bytes of the tag behind the ciphertext.
-    package static let tagSize = 16
+    @inlinable package static var tagSize: Int { 16 }
     /// The most plaintext bytes in one frame.
-    package static let maxPlaintext = 65536
+    @inlinable package static var maxPlaintext: Int { 65536 }
     /// The most bytes of one whole frame: header, ciphertext, tag.
-    package static let maxFrame = size + maxPlaintext + tagSize
+    @inlinable package static var maxFrame: Int { size + maxPlaintext + tagSize }
 
     /// What the plaintext means.
     package let type: FrameType

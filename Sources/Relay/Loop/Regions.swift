@@ -3,18 +3,18 @@
 internal import Glibc
 internal import Wire
 
-/// The numbers of a region.
+/// The numbers of a region. (Computed, because a constant made of another module's is looked up behind a lock.)
 enum RegionSize {
     /// A full frame: header, 64 KiB, tag.
-    static let fullFrame = FrameHeader.size + FrameHeader.maxPlaintext + FrameHeader.tagSize
+    static var fullFrame: Int { FrameHeader.maxFrame }
     /// Full frames read, encoded and sent with one system call each.
-    static let frames = 4
+    static var frames: Int { 4 }
     /// What one read of a carrier takes at most: then a sender that writes four full frames at a time
     /// and a receiver that reads as much stay in step, and no partial frame has to be moved.
-    static let receive = frames * fullFrame
+    static var receive: Int { frames * fullFrame }
     /// Room for control frames in front of data.
-    static let control = 2048
-    static let bytes = (receive + control + 4095) / 4096 * 4096
+    static var control: Int { 2048 }
+    static var bytes: Int { (receive + control + 4095) / 4096 * 4096 }
 }
 
 /// The regions of one shard: last returned, first lent, so that the same few stay in the cache.
