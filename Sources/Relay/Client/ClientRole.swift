@@ -16,8 +16,9 @@ final class ClientRole: Role, Host, CarrierOwner, Sleeper {
     private var listeners: [Listener] = []
 
     private var carriers: [ObjectIdentifier: Carrier] = [:]
-    private var pool: CarrierPool
-    private var waiting = WaitingRoom()
+    // Asked for every stream. Accesses need no check at run time: neither calls anybody.
+    @exclusivity(unchecked) private var pool: CarrierPool
+    @exclusivity(unchecked) private var waiting = WaitingRoom()
     private var dials: [ObjectIdentifier: CarrierDial] = [:]
     private var backoff = Backoff()
     private var dialledAt: Nanoseconds = 0

@@ -34,9 +34,10 @@ final class Shard {
     let vectors: UnsafeMutablePointer<iovec>
     static let vectorCount = 16
 
+    // Accesses to these need no check at run time: none of them lasts while something else is called.
     /// The clock, as of this turn.
     @exclusivity(unchecked) private(set) var now: Nanoseconds
-    private var momentOfTurn: ContinuousClock.Instant?
+    @exclusivity(unchecked) private var momentOfTurn: ContinuousClock.Instant?
     private let clock: () -> Nanoseconds
     private let timers = Timers()
     @exclusivity(unchecked) private var again: [any Driver] = []
