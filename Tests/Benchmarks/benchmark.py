@@ -1,4 +1,4 @@
-"""The driver behind scripts/benchmark: runs the sections asked for, prints Markdown, writes JSON. See README.md here."""
+"""The driver behind scripts/benchmark: runs the sections asked for, prints Markdown, writes JSON (see README.md)."""
 
 import argparse
 import importlib
@@ -15,11 +15,11 @@ SECTIONS = ("peers", "fairness", "numbers", "sweep", "distance")
 
 
 def arguments():
-    parser = argparse.ArgumentParser(prog="scripts/benchmark", description="Oncewire's benchmark, on this machine alone.")
+    parser = argparse.ArgumentParser(prog="scripts/benchmark", description="Oncewire's benchmark.")
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"any of: {', '.join(SECTIONS)} (default: all)")
     parser.add_argument("--oncewire", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--rounds", type=int, default=3, help="how often the work of peers, fairness and sweep is done")
-    parser.add_argument("--seconds", type=int, default=4, help="how long each transfer takes; numbers of requests follow it")
+    parser.add_argument("--seconds", type=int, default=4, help="of each transfer; numbers of requests follow it")
     parser.add_argument("--only", help="pairs of the section peers, separated by commas")
     parser.add_argument("--quick", action="store_true", help="one short round, to see that everything works")
     parser.add_argument("--no-static", action="store_true", help="numbers: without the statically linked binary")

@@ -17,19 +17,33 @@ class Failed(Exception):
     """The work could not be done; the text says why."""
 
 
-def iperf(port, seconds, streams=1, reverse=False, size=None, pids=()):
-    """Bytes as fast as they go. GB/s at the receiver, and CPU seconds of the proxies for each GB."""
+def iperf_command(port, seconds, streams=1, reverse=False, size=None):
     command = ["iperf3", "-c", "127.0.0.1", "-p", str(port), "-t", str(seconds), "-P", str(streams), "-J"]
-    command += ["-R"] if reverse else []
-    command += ["-l", str(size), "-N"] if size else []
+    return command + ["-R"] * reverse + (["-l", str(size), "-N"] if size else [])
+
+
+def iperf_received(text):
+    """What iperf3's report says was received; its server has half a second to get ready for the next test."""
+    time.sleep(0.5)
+    try:
+        report = json.loads(text)
+        received = report.get("end", {}).get("sum_received", {})
+    except ValueError as problem:
+        raise Failed(f"iperf3: {problem}") from problem
+    if not received.get("bytes"):
+        raise Failed(f"iperf3: {report.get('error', 'transferred nothing')}")
+    return received
+
+
+def iperf(port, seconds, pids=(), **work):
+    """Bytes as fast as they go. GB/s at the receiver, and CPU seconds of the proxies for each GB."""
     with CPU(pids) as cpu:
         try:
+            command = iperf_command(port, seconds, **work)
             run = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 30)
-            received = json.loads(run.stdout)["end"]["sum_received"]
-        except (subprocess.TimeoutExpired, ValueError, KeyError) as problem:
-            raise Failed(f"iperf3, {streams} streams, {size or 'default'} bytes a write: {problem!r}"[:300]) from problem
-    if not received["bytes"]:
-        raise Failed("iperf3 transferred nothing")
+        except subprocess.TimeoutExpired as problem:
+            raise Failed(f"iperf3 did not end ({work})") from problem
+    received = iperf_received(run.stdout)
     return {
         "GBps": received["bits_per_second"] / 8e9,
         "cpu_s_per_GB": cpu.ns / received["bytes"] if pids else None,
@@ -65,12 +79,13 @@ def percentile(values, percent):
 
 
 def ping(port, requests=None, seconds=None, pids=()):
-    """One client that asks, waits, asks again on one kept connection. redis-benchmark counts in steps of 8 us; this in ns."""
+    """One client that asks, waits, asks again on a kept connection. redis-benchmark has steps of 8 us, this has ns."""
     times, end = [], None if seconds is None else time.monotonic() + seconds
     with socket.create_connection(("127.0.0.1", port), 10) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         # MSG_WAITALL: a proxy may cut an answer in two.
-        send, receive, clock = connection.send, partial(connection.recv, len(PONG), socket.MSG_WAITALL), time.perf_counter_ns
+        receive = partial(connection.recv, len(PONG), socket.MSG_WAITALL)
+        send, clock = connection.send, time.perf_counter_ns
         with CPU(pids) as cpu:
             while len(times) < requests if requests else time.monotonic() < end:
                 began = clock()

@@ -9,7 +9,7 @@ from processes import CannotStart, free_port, last_lines, start
 
 
 class Oncewire:
-    """A server and its clients with keys and files of their own; settings beyond the required ones are given as YAML."""
+    """A server and its clients with keys and files of their own; settings that are not required are given as YAML."""
 
     def __init__(self, binary, folder, routes, server_extra="", client_extra="", clients=1):
         self.binary, self.folder, self.routes = binary, folder, routes
@@ -30,7 +30,8 @@ class Oncewire:
             entries = [free_port() if n else route.entry for route in routes]
             self.entries.append(entries)
             listens = "".join(f'  {name}: {{listen: "127.0.0.1:{port}"}}\n' for name, port in zip(names, entries))
-            client = f'server: {{address: "127.0.0.1:{routes[0].dial}", key: "{server_key}"}}\nidentity: client{n}.key\n'
+            client = f'server: {{address: "127.0.0.1:{routes[0].dial}", key: "{server_key}"}}\n'
+            client += f"identity: client{n}.key\n"
             self.client_configs.append(write(folder, f"client{n}.yaml", f"{client}services:\n{listens}{client_extra}"))
 
     def keygen(self, name):
@@ -71,7 +72,8 @@ class Oncewire:
         deadline = time.monotonic() + seconds
         while self.count_in_log(words) < count:
             if time.monotonic() > deadline:
-                raise CannotStart(f"'{words}' was logged {self.count_in_log(words)} times, not {count}: {last_lines(self.log)}")
+                seen = self.count_in_log(words)
+                raise CannotStart(f"'{words}' was logged {seen} times, not {count}: {last_lines(self.log)}")
             time.sleep(0.02)
 
 

@@ -1,5 +1,5 @@
-"""CPU time of a pairing on both sides, in two ways, each with clients that keep no idle carriers (pool.floor: 0), so that
-nothing but what is meant happens.
+"""CPU time of a pairing on both sides, in two ways, each with clients that keep no idle carriers (pool.floor: 0), so
+that nothing but what is meant happens.
 
 `first`: the pairing that follows a start, with everything that happens once in a process.
     Server: it is running and settled; clients start and pair; what its CPU clock gains is its side.
@@ -30,7 +30,8 @@ def daemons(lifetime="1h"):
     """One server with CLIENTS clients configured, none started, and what starts them."""
     folder, started = tempfile.mkdtemp(prefix="oncewire-benchmark."), []
     link, target = free_port(), free_port()
-    limits = f"conversation: {{epoch: {lifetime}, idle: {lifetime}, lifetime: {lifetime}}}\nadmission: {{pair-rate: 1000}}\n"
+    limits = f"conversation: {{epoch: {lifetime}, idle: {lifetime}, lifetime: {lifetime}}}\n"
+    limits += "admission: {pair-rate: 1000}\n"
 
     def prepare(binary):
         both = Oncewire(binary, folder, [Route(free_port(), link, link, target)], limits, "pool: {floor: 0}\n", CLIENTS)
@@ -96,7 +97,8 @@ def on_demand(binary, lifetime, times):
             for _ in range(times):
                 turn()
         count = times * CLIENTS
-        return at_server.ns / count / 1000, at_clients.ns / count / 1000, (both.count_in_log("paired with") - paired) / 2 / count
+        paired = both.count_in_log("paired with") - paired
+        return at_server.ns / count / 1000, at_clients.ns / count / 1000, paired / 2 / count
 
 
 def pairing_cost(binary, batches):

@@ -33,7 +33,8 @@ def direct(folder, routes):
 
 def socat(folder, routes):
     def one(port, to):
-        return ["socat", f"TCP-LISTEN:{port},bind=127.0.0.1,fork,reuseaddr,nodelay,backlog=512", f"TCP:127.0.0.1:{to},nodelay"]
+        options = "bind=127.0.0.1,fork,reuseaddr,nodelay,backlog=512"
+        return ["socat", f"TCP-LISTEN:{port},{options}", f"TCP:127.0.0.1:{to},nodelay"]
 
     return [(one(r.link, r.target), [r.link]) for r in routes] + [(one(r.entry, r.dial), [r.entry]) for r in routes]
 
@@ -45,8 +46,10 @@ def haproxy(folder, routes, tuning="", to_server="", at_server=""):
     def listen(name, port, to, bind, server):
         return f"listen {name}{port}\n bind 127.0.0.1:{port} {bind}\n server s 127.0.0.1:{to} {server}\n"
 
-    server = write(folder, "haproxy-server.cfg", head + "".join(listen("b", r.link, r.target, at_server, "") for r in routes))
-    client = write(folder, "haproxy-client.cfg", head + "".join(listen("a", r.entry, r.dial, "", to_server) for r in routes))
+    at_link = "".join(listen("b", r.link, r.target, at_server, "") for r in routes)
+    at_entry = "".join(listen("a", r.entry, r.dial, "", to_server) for r in routes)
+    server = write(folder, "haproxy-server.cfg", head + at_link)
+    client = write(folder, "haproxy-client.cfg", head + at_entry)
     return [
         (["haproxy", "-db", "-f", server], [r.link for r in routes]),
         (["haproxy", "-db", "-f", client], [r.entry for r in routes]),
@@ -103,8 +106,8 @@ def nginx_tls(folder, routes):
 
     def at_server(r):
         return (
-            f"server {{ listen 127.0.0.1:{r.link} ssl; tcp_nodelay on; ssl_protocols TLSv1.3; proxy_pass 127.0.0.1:{r.target}; "
-            f"ssl_certificate {folder}/server.crt; ssl_certificate_key {folder}/server.key; ssl_verify_client on; "
+            f"server {{ listen 127.0.0.1:{r.link} ssl; tcp_nodelay on; proxy_pass 127.0.0.1:{r.target}; "
+            f"ssl_protocols TLSv1.3; ssl_certificate {folder}/server.crt; ssl_certificate_key {folder}/server.key; ssl_verify_client on; "
             f"ssl_client_certificate {folder}/ca.pem; ssl_session_cache shared:s:1m; }}\n"
         )
 
@@ -125,12 +128,14 @@ def spiped(folder, routes):
     def one(mode, port, to):
         return ["spiped", "-F", mode, "-s", f"[127.0.0.1]:{port}", "-t", f"[127.0.0.1]:{to}", "-k", key, "-n", "0"]
 
-    return [(one("-d", r.link, r.target), [r.link]) for r in routes] + [(one("-e", r.entry, r.dial), [r.entry]) for r in routes]
+    at_link = [(one("-d", r.link, r.target), [r.link]) for r in routes]
+    return at_link + [(one("-e", r.entry, r.dial), [r.entry]) for r in routes]
 
 
 def shadowsocks(folder, routes):
     link, dial = routes[0].link, routes[0].dial
-    common = {"server": "127.0.0.1", "password": "benchmark-only", "method": "aes-256-gcm", "timeout": 600, "no_delay": True}
+    common = {"server": "127.0.0.1", "password": "benchmark-only", "method": "aes-256-gcm"}
+    common |= {"timeout": 600, "no_delay": True}
     server = write(folder, "ss-server.json", json.dumps({**common, "server_port": link}))
     programs = [(["ss-server", "-c", server], [link])]
     for r in routes:
@@ -176,7 +181,8 @@ def certificates(folder):
         lines += [
             f"openssl req {new} -subj /CN={side} -keyout {side}.key -out {side}.csr",
             f"echo subjectAltName=DNS:{side},IP:127.0.0.1 > {side}.ext",
-            f"openssl x509 -req -in {side}.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days {TLS_DAYS} -extfile {side}.ext -out {side}.crt",
+            f"openssl x509 -req -in {side}.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days {TLS_DAYS} "
+            f"-extfile {side}.ext -out {side}.crt",
             f"cat {side}.crt {side}.key > {side}.pem",
         ]
     subprocess.run(["sh", "-ec", "\n".join(lines)], cwd=folder, check=True, capture_output=True)

@@ -26,7 +26,8 @@ def ratio_table(results):
     rows = []
     for line, key, more, plain_aim, encrypted_aim in AIMS:
         best = best_encrypted(results, key, more)
-        rows.append([line, *verdict(results, PLAIN, key, more, plain_aim), *verdict(results, best, key, more, encrypted_aim), best])
+        plain = verdict(results, PLAIN, key, more, plain_aim)
+        rows.append([line, *plain, *verdict(results, best, key, more, encrypted_aim), best])
     return table(header, rows)
 
 

@@ -79,17 +79,19 @@ def markdown(data):
             rows.append([role + kind, *mib, ready["median_ms"], ready["p90_ms"]])
     text = [table(["paired and idle", "RSS MiB", "PSS MiB", "private MiB", "start to ready ms", "p90 ms"], rows), ""]
     true = data["ready"]["the program `true`"]["median_ms"]
-    text += [f"Starting any program takes its part of that: `true`, started and read to its end the same way, {true:.2f} ms."]
+    text += [f"Any program takes some of that: `true`, started and read to its end the same way, {true:.2f} ms."]
     if "static_bytes" in data:
         text += [f"The statically linked, stripped binary has {data['static_bytes'] / 1e6:.1f} MB."]
     wakes, pairing, many = data["wake_ups"], data["pairing"], data["many"]
-    rows = [[role, wakes[role]["wake_ups"], wakes[role]["per_second"], wakes[role]["cpu_us_per_second"]] for role in ("server", "client")]
-    text += ["", table([f"paired and idle for {wakes['seconds']} s", "wake-ups", "a second", "CPU µs a second"], rows), ""]
+    kinds = ("wake_ups", "per_second", "cpu_us_per_second")
+    rows = [[role, *(wakes[role][kind] for kind in kinds)] for role in ("server", "client")]
+    header = [f"paired and idle for {wakes['seconds']} s", "wake-ups", "a second", "CPU µs a second"]
+    text += ["", table(header, rows), ""]
     text += [
         table(
             ["CPU µs", "server", "client", "both"],
             [
-                [name, pairing[f"{key}_server_us"], pairing[f"{key}_client_us"], pairing[f"{key}_server_us"] + pairing[f"{key}_client_us"]]
+                [name, server := pairing[f"{key}_server_us"], client := pairing[f"{key}_client_us"], server + client]
                 for name, key in (
                     ("first pairing of a client that has just started", "first"),
                     ("connection that has to pair: opened, answered, closed", "again"),

@@ -56,9 +56,9 @@ def selected(options):
 
 def bulk(tunnel, options):
     seconds = options.seconds
-    yield "bulk1", load.iperf(tunnel.bulk, seconds, 1, pids=tunnel.pids)
-    yield "bulk1R", load.iperf(tunnel.bulk, seconds, 1, reverse=True, pids=tunnel.pids)
-    yield "bulk8", load.iperf(tunnel.bulk, seconds, 8, pids=tunnel.pids)
+    yield "bulk1", load.iperf(tunnel.bulk, seconds, tunnel.pids)
+    yield "bulk1R", load.iperf(tunnel.bulk, seconds, tunnel.pids, reverse=True)
+    yield "bulk8", load.iperf(tunnel.bulk, seconds, tunnel.pids, streams=8)
 
 
 def requests(tunnel, options):

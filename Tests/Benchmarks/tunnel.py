@@ -1,4 +1,4 @@
-"""One pair at work: services behind it, its programs, and proof that bytes go through, all gone after the `with` block."""
+"""One pair at work: services behind it, its programs, proof that bytes go through. Gone after the `with` block."""
 
 import os
 import shutil
@@ -14,8 +14,8 @@ from processes import CannotStart, free_port, start, stop
 class Tunnel:
     """Runs a pair of pairs.py with two services: iperf3 behind `bulk` and redis behind `ask` (ports of 127.0.0.1).
 
-    With `rtt_ms` a relay that delays like a link of that round-trip time stands between client side and server side; the
-    services are then reached through the same relay by a pair of no programs (direct).
+    With `rtt_ms` a relay that delays like a link of that round-trip time stands between client side and server side;
+    without programs (direct) it stands between application and service.
     """
 
     def __init__(self, pair, rtt_ms=None):
@@ -80,7 +80,8 @@ class Tunnel:
             except OSError as error:
                 problem = error
             time.sleep(0.1)
-        raise CannotStart(f"{self.pair.__name__} carried no request within 15 s ({problem or 'closed without an answer'})")
+        why = problem or "closed without an answer"
+        raise CannotStart(f"{self.pair.__name__} carried no request within 15 s: {why}")
 
     @property
     def pids(self):
