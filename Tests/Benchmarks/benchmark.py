@@ -9,7 +9,7 @@ import shutil
 import load
 import oncewire
 from measure import Machine
-from processes import CannotStart, end_in_order_on_signals, note
+from processes import CannotStart, leave_nothing_behind, note
 
 SECTIONS = ("peers", "fairness", "numbers", "sweep", "distance")
 
@@ -40,7 +40,7 @@ def arguments():
 
 def main():
     options = arguments()
-    end_in_order_on_signals()
+    leave_nothing_behind()
     load.raise_descriptor_limit(65536)
     for name in ("iperf3", "redis-server", "redis-benchmark"):
         if not shutil.which(name):

@@ -4,6 +4,7 @@ import json
 import math
 import socket
 import statistics
+import struct
 import subprocess
 import time
 from functools import partial
@@ -67,10 +68,19 @@ def redis(port, requests, clients, pids, kept=True, command="ping_mbulk", size=3
 
 def set_value(port, size):
     """Puts a value of this size where redis-benchmark's `get` looks for it."""
-    with socket.create_connection(("127.0.0.1", port), 10) as connection:
+    with connect(port) as connection:
         connection.sendall(b"SET key:__rand_int__ " + b"x" * size + b"\r\n")
-        if connection.recv(16) != b"+OK\r\n":
+        if connection.recv(5, socket.MSG_WAITALL) != b"+OK\r\n":
             raise Failed("redis did not take the value")
+
+
+def connect(port):
+    """A blocking connection that gives up waiting after 20 s. The kernel's time-out, not Python's, which makes a socket
+    non-blocking, so that MSG_WAITALL would not wait."""
+    connection = socket.create_connection(("127.0.0.1", port))
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 20, 0))
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
 
 
 def percentile(values, percent):
@@ -81,8 +91,7 @@ def percentile(values, percent):
 def ping(port, requests=None, seconds=None, pids=()):
     """One client that asks, waits, asks again on a kept connection. redis-benchmark has steps of 8 us, this has ns."""
     times, end = [], None if seconds is None else time.monotonic() + seconds
-    with socket.create_connection(("127.0.0.1", port), 10) as connection:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    with connect(port) as connection:
         # MSG_WAITALL: a proxy may cut an answer in two.
         receive = partial(connection.recv, len(PONG), socket.MSG_WAITALL)
         send, clock = connection.send, time.perf_counter_ns
@@ -119,7 +128,7 @@ def idle(port, connections, pids):
 def open_connections(port, count, opened, window=200):
     """Opens connections into the list `opened` and has each answered once; at most `window` wait at a time."""
     for number in range(count):
-        connection = socket.create_connection(("127.0.0.1", port), 20)
+        connection = connect(port)
         opened.append(connection)
         connection.sendall(PING)
         if number >= window:

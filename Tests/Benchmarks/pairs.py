@@ -107,7 +107,8 @@ def nginx_tls(folder, routes):
     def at_server(r):
         return (
             f"server {{ listen 127.0.0.1:{r.link} ssl; tcp_nodelay on; proxy_pass 127.0.0.1:{r.target}; "
-            f"ssl_protocols TLSv1.3; ssl_certificate {folder}/server.crt; ssl_certificate_key {folder}/server.key; ssl_verify_client on; "
+            f"ssl_protocols TLSv1.3; ssl_verify_client on; ssl_certificate {folder}/server.crt; "
+            f"ssl_certificate_key {folder}/server.key; "
             f"ssl_client_certificate {folder}/ca.pem; ssl_session_cache shared:s:1m; }}\n"
         )
 

@@ -5,20 +5,20 @@ connections, so that none of ours can take one between choosing and binding.
 """
 
 import atexit
+import ctypes
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 
 
 class CannotStart(Exception):
     """A program did not come up; the text says which one and the end of what it printed."""
-
-
-_running = []
 
 
 def note(text):
@@ -61,7 +61,6 @@ def start(command, folder, ports=(), **options):
     with open(path, "ab") as log:
         options.setdefault("stdout", log)
         process = subprocess.Popen(command, cwd=folder, stderr=log, start_new_session=True, **options)
-    _running.append(process)
     deadline = time.monotonic() + 15
     while not all(listening(port) for port in ports):
         if process.poll() is not None or time.monotonic() > deadline:
@@ -103,51 +102,55 @@ def stat_fields(pid):
 
 
 def stop(processes):
-    """Ends these processes and everything they started: SIGTERM, and SIGKILL after three seconds."""
+    """Ends these processes and everything they started."""
+    end(descendants([process.pid for process in processes if process.poll() is None]), processes)
+    for process in processes:
+        for pipe in (process.stdin, process.stdout):
+            if pipe:
+                pipe.close()
+
+
+def end(pids, children=()):
+    """SIGTERM, and SIGKILL after three seconds. `children` are those of them that are ours to wait for."""
     # A process id may be used again, so a process is known by its id and the time it started.
-    family = {}
-    for pid in descendants([p.pid for p in processes if p.poll() is None]):
-        fields = stat_fields(pid)
-        if fields:
-            family[pid] = fields[19]
+    family = {pid: fields[19] for pid in pids if (fields := stat_fields(pid))}
 
     def alive(pid):
         fields = stat_fields(pid)
         return fields is not None and fields[19] == family[pid] and fields[0] != "Z"
 
     for wave, patience in ((signal.SIGTERM, 3), (signal.SIGKILL, 5)):
-        for pid in family:
-            if alive(pid):
-                try:
-                    os.kill(pid, wave)
-                except OSError:
-                    pass
+        for pid in filter(alive, family):
+            try:
+                os.kill(pid, wave)
+            except OSError:
+                pass
         deadline = time.monotonic() + patience
-        while any(alive(pid) for pid in family) and time.monotonic() < deadline:
-            for process in processes:
-                process.poll()
+        while any(map(alive, family)) and time.monotonic() < deadline:
             time.sleep(0.01)
-    for process in processes:
-        process.poll()
-        for pipe in (process.stdin, process.stdout):
-            if pipe:
-                pipe.close()
-        if process in _running:
-            _running.remove(process)
+    for child in children:
+        child.poll()
 
 
-@atexit.register
-def stop_all():
-    for signal_number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signal_number, signal.SIG_IGN)
-    stop(list(_running))
+def leave_nothing_behind():
+    """To be called once, at the start of a run: whenever and however it ends, all it started and wrote goes with it.
 
+    Processes whose parent has ended become ours (PR_SET_CHILD_SUBREAPER), so none escapes by a fork. SIGTERM and SIGHUP
+    end the run as Ctrl-C does.
+    """
+    ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
+    tempfile.tempdir = tempfile.mkdtemp(prefix="oncewire-benchmark.")
 
-def end_in_order_on_signals():
-    """SIGTERM and SIGHUP end the run as Ctrl-C does: with everything stopped."""
+    def tidy():
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        for _ in range(5):  # once more for what was forked while we looked
+            end(descendants([os.getpid()])[1:])
+        shutil.rmtree(tempfile.tempdir, ignore_errors=True)
 
     def leave(number, _):
         raise SystemExit(128 + number)
 
+    atexit.register(tidy)
     signal.signal(signal.SIGTERM, leave)
     signal.signal(signal.SIGHUP, leave)

@@ -5,7 +5,6 @@ before connect() to the answer, in round trips of the nominal length.
 """
 
 import selectors
-import socket
 import statistics
 import time
 
@@ -29,8 +28,7 @@ PAIRS = {
 def first_answer(port):
     """Milliseconds from connect() to the first answer on a new connection."""
     began = time.perf_counter_ns()
-    with socket.create_connection(("127.0.0.1", port), 20) as connection:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    with load.connect(port) as connection:
         connection.sendall(load.PING)
         load.expect_pong(connection)
         return (time.perf_counter_ns() - began) / 1e6
@@ -41,7 +39,7 @@ def burst(port):
     times, began = [], time.perf_counter_ns()
     with selectors.EpollSelector() as selector:
         for _ in range(BURST):
-            connection = socket.create_connection(("127.0.0.1", port), 20)
+            connection = load.connect(port)
             connection.sendall(load.PING)
             selector.register(connection, selectors.EVENT_READ)
         end = time.monotonic() + 15

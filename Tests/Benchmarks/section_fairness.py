@@ -89,8 +89,8 @@ def markdown(data):
     rows = [[name] + [median(figures[key]) for key in COLUMNS] for name, figures in data["figures"].items()]
     return "\n".join(
         [
-            "One client asks redis on a kept connection, alone and while an iperf3 stream runs through the same processes."
-            f" Of {CONNECTIONS} connections, one after the other: the median, and (worst) the one with the highest p50.",
+            "One client asks redis on a kept connection, alone and beside an iperf3 stream in the same processes. "
+            f"Of {CONNECTIONS} connections, one after the other: the median and (worst) the highest p50.",
             "",
             table(["pair", *COLUMNS.values()], rows),
         ]

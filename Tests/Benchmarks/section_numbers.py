@@ -17,8 +17,9 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 
 def many_connections(pair, wanted):
     """Memory and life of very many idle connections through one tunnel: each is answered once, later each once more."""
-    # The client's side has two descriptors for each, and idle carriers.
-    count = min(wanted, (load.raise_descriptor_limit(65536) - 500) // 2)
+    # Each daemon has two descriptors for each connection, and some for idle carriers.
+    limit = load.raise_descriptor_limit(65536)
+    count = min(wanted, (limit - 200) // 2)
     opened = []
     with Tunnel(pair) as tunnel:
         server, client = tunnel.proxies
@@ -28,7 +29,8 @@ def many_connections(pair, wanted):
             load.open_connections(tunnel.ask, count, opened)
             opening = time.monotonic() - began
             time.sleep(2)
-            figures = {"connections": count, "opened_per_second": count / opening}
+            figures = {"connections": count, "wanted": wanted, "descriptor_limit": limit}
+            figures["opened_per_second"] = count / opening
             for role, process in (("server", server), ("client", client)):
                 after = memory_kib([process.pid])
                 for kind, kib in after.items():
@@ -83,6 +85,9 @@ def markdown(data):
     if "static_bytes" in data:
         text += [f"The statically linked, stripped binary has {data['static_bytes'] / 1e6:.1f} MB."]
     wakes, pairing, many = data["wake_ups"], data["pairing"], data["many"]
+    fewer = ""
+    if many["connections"] < many["wanted"]:
+        fewer = f" (not {many['wanted']:,}: each takes two of the {many['descriptor_limit']:,} descriptors allowed)"
     kinds = ("wake_ups", "per_second", "cpu_us_per_second")
     rows = [[role, *(wakes[role][kind] for kind in kinds)] for role in ("server", "client")]
     header = [f"paired and idle for {wakes['seconds']} s", "wake-ups", "a second", "CPU µs a second"]
@@ -104,8 +109,8 @@ def markdown(data):
         f"{pairing['resume_pairings_per_connection']:.2f}; the first pairing's client has "
         f"{pairing['early_attempts_per_client']:.1f} attempts in it to reach a server that was not there yet.",
         "",
-        f"{many['connections']:,} idle connections at once, opened at {many['opened_per_second']:,.0f} a second; "
-        f"{many['alive_afterwards']:,} of them answered again afterwards.",
+        f"{many['connections']:,} idle connections at once{fewer}, opened at {many['opened_per_second']:,.0f} "
+        f"a second; {many['alive_afterwards']:,} of them answered again afterwards.",
         "",
     ]
     kinds = ("rss", "pss", "private")
