@@ -86,7 +86,9 @@ package final class Daemon: Sendable {
     private func makeMailboxes(_ settings: CommonSettings) throws(RelayError) -> [Mailbox] {
         let cores = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
         var mailboxes: [Mailbox] = []
-        for _ in 0..<(settings.shards > 0 ? settings.shards : cores) { mailboxes.append(try Mailbox()) }
+        // The other half is for the applications or services next to the daemon, and for the kernel: on two cores
+        // a second shard makes connections dearer and nothing faster (docs/DESIGN.md).
+        for _ in 0..<(settings.shards > 0 ? settings.shards : (cores + 1) / 2) { mailboxes.append(try Mailbox()) }
         return mailboxes
     }
 

@@ -2,7 +2,7 @@
 
 /// The settings a server and a client share.
 package struct CommonSettings: Equatable, Sendable {
-    /// Event-loop threads; 0 means one for every core this process may run on.
+    /// Event-loop threads; 0 means one for every two cores of the machine.
     package var shards: Int
     /// How long a carrier may be silent before it is asked for a sign of life.
     package var heartbeat: Duration

@@ -43,7 +43,7 @@ final class ListeningSocket: Sendable {
         // that a forgotten second daemon is an error and not a thief of connections.
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, size)
         if target.family == AF_INET6 { setsockopt(fd, Int32(IPPROTO_IPV6), IPV6_V6ONLY, &one, size) }
-        if target.isTCP { tuneTCP(fd) }
+        if target.isTCP { tuneTCP(fd, staysHere: target.isLocal) }
         if resetting { resetWhenClosed(fd, true) }
         if case .unix(let path) = address { removeStaleSocket(path, target) }
         guard target.withPointer({ bind(fd, $0, $1) }) == 0, listen(fd, Int32(backlog)) == 0 else {

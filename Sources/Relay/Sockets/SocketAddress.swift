@@ -117,16 +117,6 @@ struct SocketAddress: Sendable {
     }
 }
 
-/// What every TCP connection of the daemon gets: no delay of small writes, and keep-alive so that a host
-/// that vanished is noticed in the end. TCP_USER_TIMEOUT is not set: it would end a connection whose peer
-/// is alive but does not read. An accepted socket has all of this from its listener.
-func tuneTCP(_ fd: Int32) {
-    var one: Int32 = 1
-    let size = socklen_t(MemoryLayout<Int32>.size)
-    setsockopt(fd, Int32(IPPROTO_TCP), TCP_NODELAY, &one, size)
-    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, size)
-}
-
 /// Chooses what closing a socket means: a reset (the peer cannot take it for an orderly end, whoever closes
 /// it, the kernel at the death of the process included), or the ordinary FIN. Inherited from a listener.
 func resetWhenClosed(_ fd: Int32, _ resets: Bool) {

@@ -26,7 +26,8 @@ struct TunnelPlan: Sendable {
     var waiting: String?
     var conversation: String?
     var admission: String?
-    var shards: String?
+    /// More than one, so that what shards share is tested on small machines too.
+    var shards: String? = "2"
     var drain: String?
     var limits: String?
     var logLevel = "debug"
