@@ -1,8 +1,8 @@
 // The machinery that encoders and decoders of one thread share: working memory, which is zero whenever no
 // frame is being worked on.
 
-import CSwiftCrypto
 import CLinux
+import CSwiftCrypto
 
 /// AES-256-GCM under a key that is derived for every frame. One per thread, not Sendable. Encoding and
 /// decoding allocate nothing; key, key schedule and everything they came from are wiped before a frame is
