@@ -31,7 +31,7 @@ def draw(data, folder):
 
 
 def draw_one(series, label, title, path):
-    from matplotlib import pyplot
+    from matplotlib import pyplot, ticker
 
     figure, panels = pyplot.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
     figure.suptitle(title)
@@ -48,8 +48,9 @@ def draw_one(series, label, title, path):
         panel.set_xscale("log", base=2 if max(steps, default=0) > 1000 else 10)
         panel.set_yscale("log")
         panel.set_xticks(sorted(steps), [short(step) for step in sorted(steps)])
-        panel.minorticks_off()
+        panel.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
         panel.yaxis.set_major_formatter("{x:g}")
+        panel.minorticks_off()
         panel.set_xlabel(label)
         panel.set_ylabel(name)
         panel.grid(True, which="both", linewidth=0.4, alpha=0.5)

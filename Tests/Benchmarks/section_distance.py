@@ -57,7 +57,7 @@ def burst(port):
     return times
 
 
-def measure(pair, singles, bursts):
+def measure(pair, singles, bursts, silence):
     with Tunnel(pair, rtt_ms=RTT_MS) as tunnel:
         time.sleep(1)
         single = []
@@ -67,7 +67,7 @@ def measure(pair, singles, bursts):
         # A burst out of silence, then, half a second later, a second one that finds what the first left behind.
         series = {"burst": [], "second": []}
         for _ in range(bursts):
-            time.sleep(5)
+            time.sleep(silence)
             series["burst"].append(burst(tunnel.ask))
             time.sleep(0.5)
             series["second"].append(burst(tunnel.ask))
@@ -82,7 +82,7 @@ def run(options):
     for name, pair in chosen.items():
         note(f"distance: {name}")
         try:
-            figures[name] = measure(pair, 5 if options.quick else 20, 1 if options.quick else 5)
+            figures[name] = measure(pair, *((3, 1, 1) if options.quick else (20, 5, 5)))
         except (CannotStart, load.Failed, OSError) as problem:
             note(f"distance: {name} failed: {problem}")
     return {"rtt_ms": RTT_MS, "burst": BURST, "times_ms": figures}

@@ -62,7 +62,7 @@ def bulk(tunnel, options):
 
 
 def requests(tunnel, options):
-    n = 1000 * options.seconds
+    n = 200 if options.quick else 1000 * options.seconds
     load.ping(tunnel.ask, requests=500)  # warms up
     yield "ping1", load.ping(tunnel.ask, requests=5 * n, pids=tunnel.pids)
     yield "ping50", load.redis(tunnel.ask, 25 * n, 50, tunnel.pids)
@@ -71,7 +71,8 @@ def requests(tunnel, options):
 
 
 def connections(tunnel, options):
-    yield "conn", load.redis(tunnel.ask, 1000 * options.seconds, 16, tunnel.pids, kept=False)
+    n = 200 if options.quick else 1000 * options.seconds
+    yield "conn", load.redis(tunnel.ask, n, 16, tunnel.pids, kept=False)
 
 
 def memory(tunnel, options):
