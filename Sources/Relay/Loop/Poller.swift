@@ -81,9 +81,9 @@ final class Poller {
 
     /// Waits up to `timeout` milliseconds (-1: until something happens), updates flags and calls each
     /// driver and acceptor concerned. Returns whether the mailbox has letters.
-    func poll(timeout: Int32, afterWait: () -> Void) -> Bool {
+    func poll(timeout: Int32, afterWait: (_ events: Int) -> Void) -> Bool {
         let count = epoll_wait(epoll, events, Int32(Self.eventsPerTurn), timeout)
-        afterWait()
+        afterWait(max(0, Int(count)))
         guard count > 0 else { return false }
         var letters = false
         for index in 0..<Int(count) {

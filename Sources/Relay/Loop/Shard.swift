@@ -78,6 +78,13 @@ final class Shard {
         timers.arm(sleeper, at: now &+ delay)
     }
 
+    /// Drivers and events of this turn so far.
+    @exclusivity(unchecked) private var crowd = 0
+    /// So many want something in this turn that each has to be content with little: a turn must stay short for
+    /// those who want just a word, and for new connections, which take several.
+    var isCrowded: Bool { crowd > Self.crowdSize }
+    private static var crowdSize: Int { 32 }
+
     /// Calls `driver` again in the next turn: it has more to do, but others have waited long enough.
     func again(_ driver: any Driver) { again.append(driver) }
 
@@ -113,7 +120,8 @@ final class Shard {
     func turn(mayWait: Bool = true) {
         if hasLetters { for letter in mailbox.takeAll() { letter(self) } }
         runAgain()
-        hasLetters = poller.poll(timeout: mayWait ? timeout() : 0) {
+        hasLetters = poller.poll(timeout: mayWait ? timeout() : 0) { events in
+            crowd += events
             now = clock()
             momentOfTurn = nil
         }
@@ -142,6 +150,7 @@ final class Shard {
     }
 
     private func runAgain() {
+        crowd = again.count
         guard !again.isEmpty else { return }
         // Only those present now: who asks once more has its next turn after the others' events.
         let drivers = again

@@ -29,7 +29,7 @@ extension Carrier {
 
     /// Moves bytes from the link to the application. False if the carrier is closed now.
     func receive() -> Bool {
-        var rounds = Self.roundsPerTurn
+        var rounds = roundsPerTurn
         while true {
             guard deliver() else { return phase != .closed }
             guard linkIsGone || decodeFrames() else { return false }
@@ -111,7 +111,8 @@ extension Carrier {
             filled -= parsed
             parsed = 0
         }
-        switch link.read(inbound! + filled, RegionSize.receive - filled) {
+        let room = min(RegionSize.receive - filled, framesPerRound * RegionSize.fullFrame)
+        switch link.read(inbound! + filled, room) {
         case .moved(let count):
             filled += count
             return true

@@ -25,13 +25,15 @@ struct DueFrames: OptionSet {
 
 extension Carrier {
     /// Rounds of reading and sending that one stream has before the others on its shard have theirs:
-    /// at most 512 KiB each way.
-    static let roundsPerTurn = 2
+    /// at most 512 KiB each way, and 64 KiB when there is a crowd.
+    var roundsPerTurn: Int { shard.isCrowded ? 1 : 2 }
+    /// Full frames that a round moves at most.
+    var framesPerRound: Int { shard.isCrowded ? 1 : RegionSize.frames }
 
     /// Moves bytes from the application to the link. False if the carrier is closed now.
     func transmit() -> Bool {
         guard !linkIsGone else { return true }
-        var rounds = Self.roundsPerTurn
+        var rounds = roundsPerTurn
         while true {
             if outStart < outEnd {
                 guard link.writable else { return true }
@@ -77,7 +79,7 @@ extension Carrier {
     private func fill(from app: Endpoint) -> Bool {
         guard ensureOut() else { return false }
         while app.readable {
-            let slots = min(RegionSize.frames, (RegionSize.bytes - outEnd) / RegionSize.fullFrame)
+            let slots = min(framesPerRound, (RegionSize.bytes - outEnd) / RegionSize.fullFrame)
             guard slots > 0 else { return true }
             // One frame's payload is asked for first, which for small messages is the cheaper call, and
             // several at once as long as that is filled.
