@@ -87,7 +87,7 @@ package final class Daemon: Sendable {
         let cores = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
         var mailboxes: [Mailbox] = []
         // The other half is for the applications or services next to the daemon, and for the kernel: on two cores
-        // a second shard makes connections dearer and nothing faster (docs/DESIGN.md).
+        // a second shard makes connections and small messages dearer (docs/DESIGN.md, section 15).
         for _ in 0..<(settings.shards > 0 ? settings.shards : (cores + 1) / 2) { mailboxes.append(try Mailbox()) }
         return mailboxes
     }

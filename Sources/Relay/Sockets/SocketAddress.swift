@@ -88,6 +88,13 @@ struct SocketAddress: Sendable {
         }
     }
 
+    /// Whether what is sent there stays on this host: 127.0.0.0/8, ::1, a unix socket.
+    var isLocal: Bool {
+        guard isTCP else { return family == AF_UNIX }
+        guard let bytes = ipBytes else { return false }
+        return bytes.count == 4 ? bytes[0] == 127 : bytes == [UInt8](repeating: 0, count: 15) + [1]
+    }
+
     /// As OPEN carries it.
     var source: SourceAddress {
         guard let port else { return .none }
