@@ -48,9 +48,12 @@ extension ClientSettings: Equatable {
 package struct ClientService: Equatable, Sendable {
     /// Where applications connect to; at least one.
     package var listen: [Address]
+    /// Whether its streams share a carrier while they are light. Otherwise each has one of its own from the start.
+    package var share: Bool
 
-    package init(listen: [Address]) {
+    package init(listen: [Address], share: Bool = true) {
         self.listen = listen
+        self.share = share
     }
 }
 

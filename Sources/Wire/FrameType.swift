@@ -26,6 +26,15 @@ package enum FrameType: UInt8, Sendable, CaseIterable {
     case confirm = 11
     /// Server to client: the answer to CONFIRM. Empty.
     case confirmed = 12
+    /// Records of many streams on a shared carrier (``RecordHeader``). The first one on an idle carrier makes it
+    /// a shared one.
+    case bundle = 13
+    /// Client to server, on an idle carrier: a stream of a shared carrier goes on here (``MoveMessage``).
+    case move = 14
+    /// Server to client: the stream goes on here, behind what came by the shared carrier (``MovedMessage``).
+    case moved = 15
+    /// Server to client: there is no such stream any more; the carrier is idle again. Empty.
+    case stays = 16
 
     /// Whether a plaintext of `length` bytes is legal in a frame of this type.
     package func allows(length: Int) -> Bool {
@@ -35,7 +44,10 @@ package enum FrameType: UInt8, Sendable, CaseIterable {
         case .fin: length == FinMessage.size
         case .refused, .abort: length == ReasonMessage.size
         case .rekey: length == RekeyMessage.stepSize || length == RekeyMessage.keyStepSize
-        case .closed, .ping, .pong, .bye, .confirm, .confirmed: length == 0
+        case .bundle: RecordHeader.size...FrameHeader.maxPlaintext ~= length
+        case .move: length == MoveMessage.size
+        case .moved: length == MovedMessage.size
+        case .closed, .ping, .pong, .bye, .confirm, .confirmed, .stays: length == 0
         }
     }
 }

@@ -23,6 +23,14 @@ package enum WireError: Error, Equatable, Sendable {
     case unknownReason(UInt8)
     /// A REKEY step outside 1...3, or one whose length does not fit it.
     case malformedRekey
+    /// A record kind outside the table.
+    case unknownRecordKind(UInt8)
+    /// A record that its bundle ends within, or whose kind never has this length.
+    case illegalRecordLength(RecordKind, Int)
+    /// A record of one stream without a stream's number, or LEAVING with one.
+    case misnumberedRecord(UInt64)
+    /// A byte that says yes or no is neither.
+    case malformedFlag(UInt8)
     /// A handshake message that does not begin with "OW".
     case notOncewire
     /// A handshake message of another protocol version.

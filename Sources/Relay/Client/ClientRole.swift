@@ -1,5 +1,6 @@
 // One shard's share of the client: accepts application connections, gives each a carrier that is ready,
 // and keeps enough of those ready.
+internal import DequeModule
 internal import Pairing
 internal import Settings
 internal import Synchronization
@@ -19,6 +20,11 @@ final class ClientRole: Role, Host, CarrierOwner, Sleeper {
     // Asked for every stream. Accesses need no check at run time: neither calls anybody.
     @exclusivity(unchecked) private var pool: CarrierPool
     @exclusivity(unchecked) private var waiting = WaitingRoom()
+    /// The carrier that new streams share, and those before it that still have some.
+    private var trunk: Carrier?
+    private var formerTrunks: [Carrier] = []
+    /// Heavy streams that wait for a carrier of their own, first come, first served.
+    private var heavy: Deque<SharedStream> = []
     private var dials: [ObjectIdentifier: CarrierDial] = [:]
     private var backoff = Backoff()
     private var dialledAt: Nanoseconds = 0
@@ -58,7 +64,8 @@ final class ClientRole: Role, Host, CarrierOwner, Sleeper {
 
     func begin() {
         for (service, socket) in sockets {
-            let listener = Listener(socket, on: shard, for: self, service: service)
+            let shares = shared.settings.services[service]?.share ?? true
+            let listener = Listener(socket, on: shard, for: self, service: service, sharesCarriers: shares)
             listeners.append(listener)
             listener.open()
         }
@@ -74,16 +81,16 @@ final class ClientRole: Role, Host, CarrierOwner, Sleeper {
         isDraining = true
         for listener in listeners { listener.close() }
         listeners = []
-        let streams = carriers.count - pool.count + waiting.count
+        let streams = openStreams + waiting.count
         if streams > 0 { shard.emit(.draining(streams: streams)) }
         leaveIfDone()
     }
 
     func cut() {
-        let cut = carriers.count - pool.count + waiting.count
+        let cut = openStreams + waiting.count
         if cut > 0 { shard.emit(.cut(streams: cut)) }
         while let application = waiting.next() { turnAway(application, "drain time-out") }
-        for carrier in Array(carriers.values) where carrier.phase != .idle {
+        for carrier in Array(carriers.values) where carrier.phase != .idle && carrier !== emptyTrunk {
             carrier.abort(.draining, "drain time-out")
         }
         leaveIfDone()
@@ -96,7 +103,7 @@ final class ClientRole: Role, Host, CarrierOwner, Sleeper {
     /// Ends this shard's share once no application connection is left. When the last shard has come so far,
     /// all of them log off; until then each keeps an idle carrier to say so on.
     private func leaveIfDone() {
-        guard isDraining, !hasLeft, waiting.isEmpty, carriers.count == pool.count else { return }
+        guard isDraining, !hasLeft, waiting.isEmpty, openStreams == 0 else { return }
         hasLeft = true
         pairer?.stop()
         for dial in dials.values { dial.cancel() }
@@ -107,22 +114,36 @@ final class ClientRole: Role, Host, CarrierOwner, Sleeper {
     private func logOff() {
         hasLoggedOff = true
         for carrier in pool.takeAll() { carrier.sayBye() }
+        trunk?.sayBye()
         shared.forget()
     }
 
     // MARK: Application connections
 
-    var mayAccept: Bool { carriers.count - pool.count + waiting.count < connectionLimit }
+    var mayAccept: Bool { openStreams + waiting.count < connectionLimit }
+
+    /// Streams and carriers that are neither ready for one nor shared by several.
+    private var openStreams: Int {
+        var count = carriers.count - pool.count
+        if let trunk { count += trunk.sharedStreams - 1 }
+        for trunk in formerTrunks { count += trunk.sharedStreams - 1 }
+        return count
+    }
+
+    private var emptyTrunk: Carrier? { trunk?.sharedStreams == 0 ? trunk : nil }
 
     func accepted(_ fd: Int32, from address: SocketAddress, by listener: Listener) {
         guard let service = listener.service, let endpoint = shard.poller.add(fd: fd) else { return }
         endpoint.resetsByDefault = true  // from the listener
-        serve(Application(endpoint: endpoint, service: service, source: address.source))
+        serve(
+            Application(
+                endpoint: endpoint, service: service, source: address.source, shares: listener.sharesCarriers))
     }
 
     private func serve(_ application: Application) {
         // A carrier is as good as its conversation: the server serves none whose time is over.
         guard shared.touch(at: shard.moment) != nil else { return wait(application) }
+        if application.shares, shareTrunk(with: application) { return }
         while let carrier = pool.take() {
             // The server may have gone a moment ago: better to see it now than to lose what the application
             // sends.
@@ -133,11 +154,37 @@ final class ClientRole: Role, Host, CarrierOwner, Sleeper {
     }
 
     private func open(_ application: Application, on carrier: Carrier) {
-        carrier.open(
-            OpenMessage(
-                streamNumber: shared.nextStreamNumber(), source: application.source, service: application.service),
-            for: application.endpoint)
+        carrier.open(opening(application), for: application.endpoint)
         if pool.count < pool.floor { refill() }
+    }
+
+    private func opening(_ application: Application) -> OpenMessage {
+        OpenMessage(streamNumber: shared.nextStreamNumber(), source: application.source, service: application.service)
+    }
+
+    /// Opens a stream on the shared carrier, which an idle carrier becomes if there is none. False if none is ready.
+    private func shareTrunk(with application: Application) -> Bool {
+        if let trunk, !trunk.takesStreams || trunk.link.isGone { retireTrunk() }
+        while trunk == nil {
+            guard let carrier = pool.take() else { return false }
+            guard !carrier.link.isGone else {
+                carrier.end(.orderly)
+                continue
+            }
+            carrier.share()
+            trunk = carrier
+            if pool.count < pool.floor { refill() }
+        }
+        trunk?.openShared(opening(application), for: application.endpoint)
+        return true
+    }
+
+    /// New streams go elsewhere; the shared carrier ends when those on it have.
+    private func retireTrunk() {
+        guard let trunk else { return }
+        self.trunk = nil
+        formerTrunks.append(trunk)
+        trunk.leaveWhenEmpty()
     }
 
     private func wait(_ application: Application) {
@@ -172,7 +219,21 @@ final class ClientRole: Role, Host, CarrierOwner, Sleeper {
 
     /// Takes in a carrier that is new or whose stream is over.
     private func give(_ carrier: Carrier) {
-        if !carrier.link.hungUp, let application = nextWaiting() { return open(application, on: carrier) }
+        if !carrier.link.hungUp {
+            while let application = nextWaiting() {
+                guard application.shares else { return open(application, on: carrier) }
+                if trunk?.takesStreams == true {
+                    trunk?.openShared(opening(application), for: application.endpoint)
+                } else {
+                    retireTrunk()
+                    carrier.share()
+                    trunk = carrier
+                    carrier.openShared(opening(application), for: application.endpoint)
+                }
+            }
+            if carrier.phase == .shared { return refill() }
+            if let stream = nextHeavy() { return carrier.move(stream) }
+        }
         // A server that drains sends FIN behind CLOSED: such a carrier takes no further stream.
         guard !carrier.link.hungUp, !isDraining || pool.count == 0, pool.put(carrier) else {
             return carrier.end(.orderly)
@@ -199,7 +260,7 @@ final class ClientRole: Role, Host, CarrierOwner, Sleeper {
     private func refill() {
         guard !hasLeft, dialRetry == nil else { return }
         let ahead = isDraining ? 0 : max(0, pool.floor - pool.count)
-        let missing = min(waiting.count + ahead, Self.dialLimit) - dials.count
+        let missing = min(wanted + ahead, Self.dialLimit) - dials.count
         guard missing > 0 else { return }
         guard shared.hasConversation(at: .now) else {
             if !waiting.isEmpty { requestPairing(urgently: true) }
@@ -217,6 +278,9 @@ final class ClientRole: Role, Host, CarrierOwner, Sleeper {
             dial.start()
         }
     }
+
+    /// Carriers that somebody waits for: those who share need one between them.
+    private var wanted: Int { waiting.unshared + (waiting.count > waiting.unshared ? 1 : 0) + heavy.count }
 
     private func dialled(_ result: CarrierDialResult) {
         switch result {
@@ -265,6 +329,7 @@ final class ClientRole: Role, Host, CarrierOwner, Sleeper {
         armUpkeep()
         // Carriers of the conversation before end with it; streams that are open go on.
         let conversation = shared.conversation
+        if trunk?.belongs(to: conversation) == false { retireTrunk() }
         for carrier in pool.takeAll() where !carrier.belongs(to: conversation) || !pool.put(carrier) {
             carrier.end(.orderly)
         }
@@ -289,10 +354,48 @@ final class ClientRole: Role, Host, CarrierOwner, Sleeper {
     }
 
     func carrier(_ carrier: Carrier, opens message: OpenMessage) { carrier.violated("OPEN by a server") }
+    func carrier(_ carrier: Carrier, opens message: OpenMessage, as stream: SharedStream) {
+        carrier.violated("OPEN by a server")
+    }
+    func carrier(_ carrier: Carrier, takesOver message: MoveMessage) { carrier.violated("MOVE by a server") }
+    func carrierIsShared(_ carrier: Carrier) {}
     func carrierSaidBye(_ carrier: Carrier) { carrier.violated("BYE by a server") }
     func carrierMayGoOn(_ carrier: Carrier) -> Bool { true }
 
+    func carrierLostStream(_ carrier: Carrier) { leaveIfDone() }
+
+    func carrierLeaves(_ carrier: Carrier) {
+        if carrier === trunk { retireTrunk() }
+    }
+
+    func streamIsHeavy(_ stream: SharedStream) {
+        guard stream.mayMove, !stream.isQueued, !hasLeft else { return }
+        while let carrier = pool.take() {
+            guard !carrier.link.isGone, carrier.peer.conversation == stream.carrier.peer.conversation else {
+                carrier.end(.orderly)
+                continue
+            }
+            carrier.move(stream)
+            if pool.count < pool.floor { refill() }
+            return
+        }
+        stream.isQueued = true
+        heavy.append(stream)
+        refill()
+    }
+
+    /// The next heavy stream that still wants a carrier of its own.
+    private func nextHeavy() -> SharedStream? {
+        while let stream = heavy.popFirst() {
+            stream.isQueued = false
+            if stream.mayMove { return stream }
+        }
+        return nil
+    }
+
     func carrierClosed(_ carrier: Carrier, _ end: CarrierEnd) {
+        if carrier === trunk { trunk = nil }
+        formerTrunks.removeAll { $0 === carrier }
         guard carriers.removeValue(forKey: ObjectIdentifier(carrier)) != nil else { return }
         pool.remove(carrier)
         pairer?.carrierClosed(carrier)
@@ -326,6 +429,7 @@ final class ClientRole: Role, Host, CarrierOwner, Sleeper {
             leaveIfDone()
         } else if timer === upkeep {
             for carrier in pool.trim() { carrier.end(.orderly) }
+            heavy.removeAll { !$0.mayMove }
             lookAfterConversation()
             armUpkeep()
         }
@@ -333,7 +437,7 @@ final class ClientRole: Role, Host, CarrierOwner, Sleeper {
 
     private func lookAfterConversation() {
         let now = ContinuousClock.now
-        if carriers.count > pool.count { shared.touch(at: now) }
+        if openStreams > 0 { shared.touch(at: now) }
         guard shard.index == 0 else { return }
         shard.handledSecrets()
         shard.warnOfUnlockedSecrets()
@@ -343,6 +447,7 @@ final class ClientRole: Role, Host, CarrierOwner, Sleeper {
         case .ended(let why):
             shard.emit(.conversationEnded(why))
             tellAll { role in
+                role.retireTrunk()
                 for carrier in role.pool.takeAll() { carrier.end(.orderly) }
             }
         }

@@ -12,7 +12,7 @@ final class ClientShared: Sendable {
     let resolver = Resolver(Workers("names", threads: 1, capacity: 64))
     /// Application connections that wait for a carrier, on all shards.
     let waiting = Atomic(0)
-    /// Streams are numbered within a conversation; the number is never reused.
+    /// Streams are numbered from 1; the number is never reused.
     private let streams = Atomic<UInt64>(0)
     /// Shards that have not finished draining; the last one logs off.
     private let shardsLeft: Atomic<Int>
@@ -56,7 +56,7 @@ final class ClientShared: Sendable {
         shardsLeft = Atomic(shards)
     }
 
-    func nextStreamNumber() -> UInt64 { streams.wrappingAdd(1, ordering: .relaxed).oldValue }
+    func nextStreamNumber() -> UInt64 { streams.wrappingAdd(1, ordering: .relaxed).newValue }
 
     /// True for the last shard that asks.
     func isLastToLeave() -> Bool { shardsLeft.wrappingSubtract(1, ordering: .acquiringAndReleasing).newValue == 0 }

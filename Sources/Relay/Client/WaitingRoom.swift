@@ -8,6 +8,8 @@ struct Application {
     let endpoint: Endpoint
     let service: ServiceID
     let source: SourceAddress
+    /// Its stream may share a carrier with others.
+    let shares: Bool
 }
 
 /// The waiting applications of one shard, first come, first served.
@@ -19,16 +21,23 @@ struct WaitingRoom {
     private var seats: Deque<Seat> = []
 
     var count: Int { seats.count }
+    /// How many of them want a carrier of their own.
+    private(set) var unshared = 0
     var isEmpty: Bool { seats.isEmpty }
     /// When the first one's patience ends.
     var nextDeadline: Nanoseconds? { seats.first?.deadline }
 
     mutating func enter(_ application: Application, until deadline: Nanoseconds) {
         seats.append(Seat(application: application, deadline: deadline))
+        if !application.shares { unshared += 1 }
     }
 
     /// The one that came first.
-    mutating func next() -> Application? { seats.popFirst()?.application }
+    mutating func next() -> Application? {
+        guard let application = seats.popFirst()?.application else { return nil }
+        if !application.shares { unshared -= 1 }
+        return application
+    }
 
     /// One whose deadline has passed.
     mutating func nextOverdue(now: Nanoseconds) -> Application? {

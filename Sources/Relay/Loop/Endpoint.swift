@@ -167,6 +167,14 @@ final class Endpoint {
         leave()
     }
 
+    /// Leaves the poller with the socket open; its descriptor is the caller's from now on.
+    func detach() -> Int32 {
+        isOpen = false
+        driver = nil
+        poller.release(self)
+        return fd
+    }
+
     private func leave() {
         isOpen = false
         driver = nil

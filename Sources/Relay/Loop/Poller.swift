@@ -72,6 +72,12 @@ final class Poller {
         acceptors.removeAll { $0.fd == fd }
     }
 
+    /// Stops watching a socket that stays open.
+    func release(_ endpoint: Endpoint) {
+        epoll_ctl(epoll, EPOLL_CTL_DEL, endpoint.fd, nil)
+        remove(endpoint)
+    }
+
     func remove(_ endpoint: Endpoint) {
         // Closing the descriptor takes it out of the epoll set.
         endpoints -= 1

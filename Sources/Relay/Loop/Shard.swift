@@ -41,6 +41,11 @@ final class Shard {
     private let clock: () -> Nanoseconds
     private let timers = Timers()
     @exclusivity(unchecked) private var again: [any Driver] = []
+    /// Shared carriers whose streams have said something in this turn.
+    @exclusivity(unchecked) private var flushes: [Carrier] = []
+    @exclusivity(unchecked) private var flushing: [Carrier] = []
+    /// Streams that have outlived their carrier and still write their last bytes.
+    var outliving = 0
     private var hasLetters = true
     private var mustBurnStack = false
     private var hasWarnedOfUnlockedSecrets = false
@@ -88,6 +93,9 @@ final class Shard {
     /// Calls `driver` again in the next turn: it has more to do, but others have waited long enough.
     func again(_ driver: any Driver) { again.append(driver) }
 
+    /// Flushes `carrier` once, when what is going on in this turn is done.
+    func flushAtEndOfTurn(_ carrier: Carrier) { flushes.append(carrier) }
+
     /// The counters, with the gauges as of now.
     func gauged() -> Counters {
         var all = counters
@@ -110,16 +118,20 @@ final class Shard {
     func run(_ role: any Role) {
         self.role = role
         role.begin()
-        while !(isDraining && role.isFinished) { turn() }
+        while !isFinished { turn() }
         // Role and timers hold on to the shard, and it to them.
         timers.removeAll()
         self.role = nil
     }
 
+    private var isFinished: Bool { isDraining && outliving == 0 && role?.isFinished == true }
+
     /// One turn of the loop; sleeps at most until the next deadline, or not at all if `mayWait` is false.
     func turn(mayWait: Bool = true) {
         if hasLetters { for letter in mailbox.takeAll() { letter(self) } }
+        flush()
         runAgain()
+        flush()
         hasLetters = poller.poll(timeout: mayWait ? timeout() : 0) { events in
             crowd += events
             now = clock()
@@ -128,6 +140,15 @@ final class Shard {
         while let timer = timers.popDue(now: now) {
             timer.fire(now: now)
         }
+        flush()
+    }
+
+    private func flush() {
+        guard !flushes.isEmpty else { return }
+        // Only those present now: who has something to say again has its next turn.
+        swap(&flushes, &flushing)
+        for carrier in flushing { carrier.flush() }
+        flushing.removeAll(keepingCapacity: true)
     }
 
     /// Starts the graceful end of this shard; after `limit` nanoseconds what is left is cut.
@@ -160,7 +181,7 @@ final class Shard {
 
     /// Milliseconds that epoll may sleep. Before a sleep no frame's key schedule is left behind.
     private func timeout() -> Int32 {
-        if !again.isEmpty || (isDraining && role?.isFinished == true) { return 0 }
+        if !again.isEmpty || !flushes.isEmpty || isFinished { return 0 }
         cipher.scrub()
         if mustBurnStack {
             mustBurnStack = false

@@ -11,13 +11,17 @@ final class ServerRole: Role, Host, CarrierOwner, Sleeper {
     let shard: Shard
     let shared: ServerShared
     let timings: CarrierTimings
-    private let siblings: [Mailbox]
+    let siblings: [Mailbox]
     private let sockets: [ListeningSocket]
     private let connectionLimit: Int
 
     private var listeners: [Listener] = []
     private var newcomers: [ObjectIdentifier: Newcomer] = [:]
     private var carriers: [ObjectIdentifier: Carrier] = [:]
+    /// Those that are shared.
+    private var trunks: [ObjectIdentifier: Carrier] = [:]
+    /// Streams on them.
+    private var sharedStreams: Int { trunks.values.reduce(0) { $0 + $1.sharedStreams } }
     /// What new carriers still have to say, by carrier.
     private var confirmations: [ObjectIdentifier: Confirmation] = [:]
     private var isDraining = false
@@ -47,18 +51,21 @@ final class ServerRole: Role, Host, CarrierOwner, Sleeper {
         listeners = []
         for newcomer in Array(newcomers.values) { newcomer.turnAway("draining") }
         for carrier in Array(carriers.values) where !carrier.hasStream { carrier.retire() }
-        if !carriers.isEmpty { shard.emit(.draining(streams: carriers.count)) }
+        for trunk in Array(trunks.values) { trunk.retire() }
+        if openStreams > 0 { shard.emit(.draining(streams: openStreams)) }
     }
 
     func cut() {
         guard !carriers.isEmpty else { return }
-        shard.emit(.cut(streams: carriers.count))
+        shard.emit(.cut(streams: openStreams))
         for carrier in Array(carriers.values) { carrier.abort(.draining, "drain time-out") }
     }
 
     var idleCarriers: Int { carriers.values.count { $0.phase == .idle } }
 
     var isFinished: Bool { carriers.isEmpty && newcomers.isEmpty }
+
+    private var openStreams: Int { carriers.count - trunks.count + sharedStreams }
 
     // MARK: Newcomers
 
@@ -122,21 +129,28 @@ final class ServerRole: Role, Host, CarrierOwner, Sleeper {
         shard.emit(.paired(carrier.peer.device, .nanoseconds(shard.now &- confirmation.since)))
     }
 
-    func carrier(_ carrier: Carrier, opens message: OpenMessage) {
-        guard !isDraining else { return carrier.refuse(.draining) }
+    func carrier(_ carrier: Carrier, opens message: OpenMessage) { open(message, on: carrier, for: carrier) }
+
+    func carrier(_ carrier: Carrier, opens message: OpenMessage, as stream: SharedStream) {
+        guard sharedStreams + carriers.count <= connectionLimit else { return stream.refuse(.resourceExhausted) }
+        open(message, on: carrier, for: stream)
+    }
+
+    private func open(_ message: OpenMessage, on carrier: Carrier, for stream: some TargetSeeker) {
+        guard !isDraining else { return stream.refuse(.draining) }
         guard let route = route(message.service, for: carrier) else {
             shard.emit(.refused(device: carrier.peer.device, service: message.service.text))
-            return carrier.refuse(.serviceNotAllowed)
+            return stream.refuse(.serviceNotAllowed)
         }
         // Nothing expired is served, whether or not a sweep has come by; clients stop a little earlier.
-        guard shared.vault.touch(carrier.peer.conversation, at: shard.moment) else { return carrier.end(.orderly) }
+        guard shared.vault.touch(carrier.peer.conversation, at: shard.moment) else { return stream.outlivedConversation() }
         if let addresses = route.literal ?? shared.resolver.known(route.target, at: shard.now) {
-            return carrier.dial(addresses, limit: route.limit)
+            return stream.dial(addresses, limit: route.limit)
         }
-        shared.resolver.resolve(route.target, for: shard) { [weak carrier] addresses in
-            guard let carrier, carrier.phase == .dialing else { return }
-            guard let addresses else { return carrier.refuse(.targetUnreachable) }
-            carrier.dial(addresses, limit: route.limit)
+        shared.resolver.resolve(route.target, for: shard) { [weak stream] addresses in
+            guard let stream, stream.awaitsTarget else { return }
+            guard let addresses else { return stream.refuse(.targetUnreachable) }
+            stream.dial(addresses, limit: route.limit)
         }
     }
 
@@ -154,6 +168,22 @@ final class ServerRole: Role, Host, CarrierOwner, Sleeper {
         // CLOSED is still to be sent: the client should learn that its stream ended well.
         carrier.retire()
     }
+
+    func carrierIsShared(_ carrier: Carrier) { trunks[ObjectIdentifier(carrier)] = carrier }
+    /// The carrier that was known as `id`, if it is still here.
+    func carrier(_ id: ObjectIdentifier) -> Carrier? { carriers[id] }
+
+    /// The stream with this number on a shared carrier of the conversation.
+    func sharedStream(_ number: UInt64, of conversation: ConversationID) -> SharedStream? {
+        for trunk in trunks.values where trunk.belongs(to: conversation) {
+            if let stream = trunk.sharing?.streams[number] { return stream }
+        }
+        return nil
+    }
+
+    func carrierLostStream(_ carrier: Carrier) {}
+    func carrierLeaves(_ carrier: Carrier) { carrier.violated("LEAVING by a client") }
+    func streamIsHeavy(_ stream: SharedStream) {}
 
     func carrierMayGoOn(_ carrier: Carrier) -> Bool {
         guard let service = carrier.service else { return shared.devices[carrier.peer.device] != nil }
@@ -174,6 +204,7 @@ final class ServerRole: Role, Host, CarrierOwner, Sleeper {
     func carrierClosed(_ carrier: Carrier, _ end: CarrierEnd) {
         guard carriers.removeValue(forKey: ObjectIdentifier(carrier)) != nil else { return }
         confirmations.removeValue(forKey: ObjectIdentifier(carrier))?.deadline?.cancel()
+        trunks[ObjectIdentifier(carrier)] = nil
         switch end {
         case .orderly: break
         case .streamBroken(let why): shard.emit(.streamBroken(carrier.service, why))

@@ -19,6 +19,8 @@ final class Listener: Acceptor, Driver, Sleeper {
     private let host: any Host
     /// Whose connections these are (client only).
     let service: ServiceID?
+    /// Whether their streams share a carrier (client only).
+    let sharesCarriers: Bool
     private var pause: Timer?
     private var isOpen = false
 
@@ -27,11 +29,15 @@ final class Listener: Acceptor, Driver, Sleeper {
     /// How long accepting rests when a resource has run out.
     private static let rest: Nanoseconds = 50_000_000
 
-    init(_ socket: ListeningSocket, on shard: Shard, for host: any Host, service: ServiceID? = nil) {
+    init(
+        _ socket: ListeningSocket, on shard: Shard, for host: any Host, service: ServiceID? = nil,
+        sharesCarriers: Bool = false
+    ) {
         self.socket = socket
         self.shard = shard
         self.host = host
         self.service = service
+        self.sharesCarriers = sharesCarriers
     }
 
     /// Begins to accept.

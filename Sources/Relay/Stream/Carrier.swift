@@ -4,7 +4,8 @@
 //   application -> CarrierSending.swift:   read, frame, encode, send   -> link
 //   link        -> CarrierReceiving.swift: receive, decode, check, write -> application
 //
-// This file holds the state, the order of the phases, and every way to end.
+// A shared carrier has many streams instead (CarrierSharing.swift). This file holds the state, the order of the
+// phases, and every way to end.
 internal import Codec
 internal import Glibc
 internal import Pairing
@@ -32,6 +33,18 @@ protocol CarrierOwner: AnyObject {
     func carrierConfirmed(_ carrier: Carrier)
     /// The client asks for a stream (server only). Answer with `connected` or `refuse`.
     func carrier(_ carrier: Carrier, opens message: OpenMessage)
+    /// The client asks for a stream on a shared carrier (server only). Answer with `stream.dial` or `stream.refuse`.
+    func carrier(_ carrier: Carrier, opens message: OpenMessage, as stream: SharedStream)
+    /// The client's first BUNDLE came: the carrier is a shared one from now on (server only).
+    func carrierIsShared(_ carrier: Carrier)
+    /// A stream of a shared carrier is over, or has gone to a carrier of its own.
+    func carrierLostStream(_ carrier: Carrier)
+    /// The server takes no further streams on this shared carrier (client only).
+    func carrierLeaves(_ carrier: Carrier)
+    /// `stream` should have a carrier of its own; said again until it moves (client only).
+    func streamIsHeavy(_ stream: SharedStream)
+    /// The client wants a stream of a shared carrier to go on here (server only). Answer with `takeOver`.
+    func carrier(_ carrier: Carrier, takesOver message: MoveMessage)
     /// The stream is over at both ends and the carrier can take the next.
     func carrierIsIdle(_ carrier: Carrier)
     /// Whether the conversation may go on using this carrier; asked at every REKEY.
@@ -81,6 +94,10 @@ final class Carrier: Driver, Sleeper {
         case dialing
         /// A stream is open, in at least one direction.
         case streaming
+        /// A stream is about to come here from a shared carrier.
+        case moving
+        /// Carries many streams, and nothing else to the end of its days.
+        case shared
         /// No stream, and none will come: this end has sent its FIN on the link and waits for the peer's,
         /// because closing earlier could destroy bytes that the peer's application has not taken yet
         /// (server only).
@@ -113,6 +130,11 @@ final class Carrier: Driver, Sleeper {
     var route: Route?
     /// The connecting to the target, while it is under way (server only).
     var dial: Dial?
+    /// The streams of a shared carrier.
+    var sharing: Sharing?
+    /// The stream that comes from a shared carrier (client only), and how far it will have come there.
+    var moving: SharedStream?
+    var movedTo: StreamProgress?
 
     // The pipe from the application to the link. `out` holds encoded frames not yet sent.
     var out: UnsafeMutableRawPointer?
@@ -120,6 +142,8 @@ final class Carrier: Driver, Sleeper {
     var outEnd = 0
     var due: DueFrames = []
     var opening: OpenMessage?
+    /// MOVE or MOVED waits for room.
+    var handing: Handing?
     /// DATA bytes of this stream that were encoded.
     var sentTotal: UInt64 = 0
     /// The application closed its sending side, and FIN is encoded.
@@ -132,6 +156,8 @@ final class Carrier: Driver, Sleeper {
     var filled = 0
     var vectorFirst = 0
     var vectorEnd = 0
+    /// Holds the plaintext that a stream brought along, until it is written.
+    var carried: MovingStream?
     /// DATA bytes of this stream that were decoded.
     var receivedTotal: UInt64 = 0
     /// FIN came with the right total.
@@ -181,7 +207,7 @@ final class Carrier: Driver, Sleeper {
     }
 
     /// Whether an application's connection is open here, or about to be.
-    var hasStream: Bool { app != nil || phase == .dialing }
+    var hasStream: Bool { app != nil || phase == .dialing || phase == .moving || sharedStreams > 0 }
 
     func belongs(to conversation: ConversationID?) -> Bool { peer.conversation == conversation }
 
@@ -202,7 +228,8 @@ final class Carrier: Driver, Sleeper {
             guard phase != .closed, linkIsWell(), applicationIsWell() else { return }
             guard receive(), transmit() else { return }
             rekeyIfDue()
-            if isRetiring, phase == .idle, outStart == outEnd, due.isEmpty { return leave() }
+            guard outStart == outEnd, due.isEmpty else { continue }
+            if (isRetiring && phase == .idle) || hasLeftShared { return leave() }
         } while advanceOnceMore
     }
 
@@ -322,6 +349,7 @@ final class Carrier: Driver, Sleeper {
     /// gets its last bytes written; any other is reset.
     func lost(_ why: String) {
         guard phase != .closed, !linkIsGone else { return }
+        guard phase != .shared else { return end(sharedStreams == 0 ? .orderly : .lost(why)) }
         let isComplete = finReceived && sourceEnded && outStart == outEnd
         guard isComplete, app != nil else { return end(phase == .idle ? .orderly : .lost(why)) }
         linkIsGone = true
@@ -342,7 +370,11 @@ final class Carrier: Driver, Sleeper {
             shard.counters.streamsOpen -= 1
             shard.counters.brokenStreams += 1
         }
+        let wasMoving = moving
         phase = .closed
+        moving = nil
+        if case .lost(let why) = how { endSharing(why) } else { endSharing("its carrier was closed") }
+        wasMoving?.abort(.internalError, "the carrier it was moving to broke")
         heartbeat?.cancel()
         dial?.cancel()
         dial = nil
@@ -364,12 +396,14 @@ final class Carrier: Driver, Sleeper {
 
     /// Takes no further stream (server, without one now): closes in order once the client has everything.
     func retire() {
+        guard phase != .shared else { return leaveWhenEmpty() }
         isRetiring = true
         advance()
     }
 
     private func leave() {
-        guard service != nil else { return end(.orderly) }
+        // One that never had a stream is closed at once, and so is a client's, which has nothing to lose.
+        guard side == .server, service != nil || phase == .shared else { return end(.orderly) }
         phase = .leaving
         lastHeard = shard.now
         link.shutdownWrite()
@@ -391,7 +425,7 @@ final class Carrier: Driver, Sleeper {
 
     /// Logs off (client, idle only) and closes.
     func sayBye() {
-        guard phase == .idle else { return end(.orderly) }
+        guard phase == .idle || (phase == .shared && sharedStreams == 0) else { return end(.orderly) }
         sayLastWords(.bye, nil)
         end(.orderly)
     }

@@ -41,6 +41,7 @@ extension Carrier {
             if isSilent || silence >= timings.heartbeat / 2, phase != .confirming { due.insert(.ping) }
         }
         app?.tuneNow()
+        if let sharing { for stream in sharing.streams.values { stream.tuneNow() } }
         sentAtHeartbeat = keys.sending.next
         armHeartbeat()
         advance()

@@ -88,6 +88,12 @@ private final class PairOwner: CarrierOwner {
 
     func carrierConfirmed(_ carrier: Carrier) {}
     func carrier(_ carrier: Carrier, opens message: OpenMessage) { carrier.connected(target) }
+    func carrier(_ carrier: Carrier, opens message: OpenMessage, as stream: SharedStream) {}
+    func carrier(_ carrier: Carrier, takesOver message: MoveMessage) {}
+    func carrierIsShared(_ carrier: Carrier) {}
+    func carrierLostStream(_ carrier: Carrier) {}
+    func carrierLeaves(_ carrier: Carrier) {}
+    func streamIsHeavy(_ stream: SharedStream) {}
     func carrierIsIdle(_ carrier: Carrier) {}
     func carrierMayGoOn(_ carrier: Carrier) -> Bool { true }
     func carrierSaidBye(_ carrier: Carrier) {}

@@ -25,7 +25,10 @@ extension Carrier {
     private static let joined = 2048
 
     /// Whether plaintext waits for the application, so that the link is not being read.
-    var isStalled: Bool { vectorFirst < vectorEnd || phase == .dialing }
+    var isStalled: Bool { vectorFirst < vectorEnd || holdsFrames }
+
+    /// Frames behind OPEN or MOVE wait until there is somebody to write to.
+    private var holdsFrames: Bool { phase == .dialing || awaitsStream }
 
     /// Moves bytes from the link to the application. False if the carrier is closed now.
     func receive() -> Bool {
@@ -43,7 +46,7 @@ extension Carrier {
                 parsed = 0
                 filled = 0
             }
-            guard link.readable, phase != .dialing, !linkIsGone else { break }
+            guard link.readable, !holdsFrames, !linkIsGone else { break }
             guard rounds > 0 else {
                 shard.again(self)
                 break
@@ -71,7 +74,17 @@ extension Carrier {
         }
         vectorFirst = 0
         vectorEnd = 0
+        carried = nil
         return true
+    }
+
+    /// What `stream` brought along is written before anything that comes here.
+    func deliverFirst(_ stream: MovingStream) {
+        guard let waiting = stream.waiting else { return }
+        carried = stream
+        vectors[0] = waiting
+        vectorFirst = 0
+        vectorEnd = 1
     }
 
     private func written(_ count: Int) {
@@ -99,13 +112,7 @@ extension Carrier {
 
     /// Reads once from the link. False if nothing came (or the carrier is closed).
     private func receiveSome() -> Bool {
-        if inbound == nil {
-            inbound = shard.regions.take()
-            guard inbound != nil else {
-                end(.lost("out of memory"))
-                return false
-            }
-        }
+        guard ensureInbound() else { return false }
         if parsed > 0 {
             memmove(inbound!, inbound! + parsed, filled - parsed)
             filled -= parsed
@@ -125,6 +132,14 @@ extension Carrier {
         return false
     }
 
+    /// Makes sure that there is a region to receive into. False, and the carrier closed, without memory.
+    func ensureInbound() -> Bool {
+        if inbound != nil { return true }
+        inbound = shard.regions.take()
+        if inbound == nil { end(.lost("out of memory")) }
+        return inbound != nil
+    }
+
     /// The link broke while the application rests: takes what had arrived, as far as the region has room,
     /// since it may be all there is. False if the carrier is closed now.
     func absorb() -> Bool {
@@ -140,7 +155,7 @@ extension Carrier {
     private func decodeFrames() -> Bool {
         // Behind a FIN nothing is looked at before the end was passed on: whatever it is, it cannot take
         // back that every byte arrived.
-        while phase != .dialing, vectorEnd < Self.vectorLimit, finReceived == finDelivered,
+        while !holdsFrames, vectorEnd < Self.vectorLimit, finReceived == finDelivered,
             filled - parsed >= FrameHeader.size
         {
             let frame = inbound! + parsed
@@ -171,6 +186,10 @@ extension Carrier {
                     return false
                 }
                 append(plaintext, header.length)
+            } else if header.type == .bundle {
+                guard receiveBundle(UnsafeRawBufferPointer(start: plaintext, count: header.length)) else {
+                    return false
+                }
             } else {
                 guard handle(header.type, UnsafeRawBufferPointer(start: plaintext, count: header.length)) else {
                     return false
@@ -186,7 +205,7 @@ extension Carrier {
     private func append(_ plaintext: UnsafeMutableRawPointer, _ length: Int) {
         receivedTotal &+= UInt64(length)
         shard.counters.bytesIn &+= UInt64(length)
-        if vectorEnd > 0, length <= Self.joined {
+        if vectorEnd > 0, carried == nil, length <= Self.joined {
             let last = vectors[vectorEnd - 1]
             memmove(last.iov_base + last.iov_len, plaintext, length)
             vectors[vectorEnd - 1].iov_len += length
@@ -217,7 +236,10 @@ extension Carrier {
             case .pong: break
             case .rekey: try handleRekey(RekeyMessage(parsing: plaintext))
             case .bye: handleBye()
-            case .confirm, .confirmed, .data: violated("\(type) out of place")
+            case .move: try handleMove(MoveMessage(parsing: plaintext))
+            case .moved: try handleMoved(MovedMessage(parsing: plaintext))
+            case .stays: handleStays()
+            case .confirm, .confirmed, .data, .bundle: violated("\(type) out of place")
             }
         } catch {
             violated("\(error)")
@@ -251,7 +273,7 @@ extension Carrier {
     private func handleEnd(_ type: FrameType, _ message: ReasonMessage) {
         // One end may have seen both ends of the stream when the other's application gives up.
         let isLate = type == .abort && phase == (side == .server ? .idle : .finishing)
-        guard phase == .streaming || isLate else {
+        guard phase == .streaming || phase == .moving || phase == .shared || isLate else {
             return violated("\(type) without a stream")
         }
         guard type == .abort || side == .client else { return violated("REFUSED by a client") }
@@ -259,7 +281,9 @@ extension Carrier {
     }
 
     private func handleBye() {
-        guard side == .server, phase == .idle else { return violated("BYE out of place") }
+        guard side == .server, phase == .idle || (phase == .shared && sharedStreams == 0) else {
+            return violated("BYE out of place")
+        }
         owner.carrierSaidBye(self)
     }
 
@@ -270,6 +294,7 @@ extension Carrier {
         filled = 0
         vectorFirst = 0
         vectorEnd = 0
+        carried = nil
         shard.regions.put(region)
     }
 }

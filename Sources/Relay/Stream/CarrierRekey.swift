@@ -43,7 +43,7 @@ extension Carrier {
 
     /// Offers a new exchange if a limit is reached.
     func rekeyIfDue() {
-        guard phase == .streaming, !linkIsGone else { return }
+        guard phase == .streaming || phase == .shared, !linkIsGone else { return }
         guard framesSoFar >= rekey.atFrames || bytesSoFar >= rekey.atBytes || shard.now >= rekey.atTime else { return }
         guard !rekey.isUnderWay else { return }
         guard owner.carrierMayGoOn(self) else {

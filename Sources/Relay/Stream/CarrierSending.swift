@@ -21,6 +21,13 @@ struct DueFrames: OptionSet {
     static let ping = DueFrames(rawValue: 4)
     static let pong = DueFrames(rawValue: 8)
     static let closed = DueFrames(rawValue: 16)
+    static let stays = DueFrames(rawValue: 32)
+}
+
+/// What is said when a stream comes to a carrier of its own.
+enum Handing {
+    case move(MoveMessage)
+    case moved(MovedMessage)
 }
 
 extension Carrier {
@@ -33,6 +40,7 @@ extension Carrier {
     /// Moves bytes from the application to the link. False if the carrier is closed now.
     func transmit() -> Bool {
         guard !linkIsGone else { return true }
+        guard phase != .shared else { return transmitShared() }
         var rounds = roundsPerTurn
         while true {
             if outStart < outEnd {
@@ -61,7 +69,7 @@ extension Carrier {
     }
 
     /// Sends from the region. False if the link is full or broken.
-    private func sendSome() -> Bool {
+    func sendSome() -> Bool {
         switch link.send(out! + outStart, outEnd - outStart) {
         case .moved(let count):
             outStart += count
@@ -140,11 +148,16 @@ extension Carrier {
     }
 
     /// Encodes the frames that are due, at `outEnd`. False if the carrier is closed now.
-    private func encodeDue() -> Bool {
-        guard !due.isEmpty || opening != nil || rekey.hasFrameDue else { return true }
+    func encodeDue() -> Bool {
+        guard !due.isEmpty || opening != nil || handing != nil || rekey.hasFrameDue else { return true }
         guard ensureOut() else { return false }
-        // A confirmation is the first frame of its carrier, and OPEN the first of its stream.
-        for (frame, type) in Self.dueOrder where due.contains(frame) {
+        // A confirmation is the first frame of its carrier, OPEN or MOVED the first of its stream.
+        for (frame, type) in Self.dueFirst where due.contains(frame) {
+            due.remove(frame)
+            guard encode(type, 0) else { return false }
+        }
+        guard encodeHanding() else { return false }
+        for (frame, type) in Self.dueThen where due.contains(frame) {
             due.remove(frame)
             guard encode(type, 0) else { return false }
         }
@@ -156,9 +169,24 @@ extension Carrier {
         return encodeRekey()
     }
 
-    private static let dueOrder: [(DueFrames, FrameType)] = [
-        (.confirm, .confirm), (.confirmed, .confirmed), (.pong, .pong), (.ping, .ping), (.closed, .closed),
+    private static let dueFirst: [(DueFrames, FrameType)] = [
+        (.confirm, .confirm), (.confirmed, .confirmed), (.pong, .pong), (.ping, .ping),
     ]
+    private static let dueThen: [(DueFrames, FrameType)] = [(.closed, .closed), (.stays, .stays)]
+
+    private func encodeHanding() -> Bool {
+        guard let message = handing else { return true }
+        handing = nil
+        let place = out! + outEnd + FrameHeader.size
+        switch message {
+        case .move(let message):
+            message.write(to: place)
+            return encode(.move, MoveMessage.size)
+        case .moved(let message):
+            message.write(to: place)
+            return encode(.moved, MovedMessage.size)
+        }
+    }
 
     /// Encodes one frame whose `length` plaintext bytes are in their place behind `outEnd`, with an
     /// encoder that exists for this frame only.
@@ -182,13 +210,14 @@ extension Carrier {
         guard !linkIsGone, phase != .confirming, outStart == outEnd, link.writable, ensureOut() else { return }
         outStart = 0
         outEnd = 0
-        reason?.write(to: out! + FrameHeader.size)
+        guard sealBundle() else { return }
+        reason?.write(to: out! + outEnd + FrameHeader.size)
         guard encode(type, reason == nil ? 0 : ReasonMessage.size) else { return }
         if case .moved(outEnd) = link.send(out!, outEnd) { outEnd = 0 }
     }
 
     /// Makes sure that there is a region to encode into. False, and the carrier closed, without memory.
-    private func ensureOut() -> Bool {
+    func ensureOut() -> Bool {
         if out != nil { return true }
         out = shard.regions.take()
         if out == nil { end(.lost("out of memory")) }

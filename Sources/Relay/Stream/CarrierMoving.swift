@@ -1,0 +1,100 @@
+// How a heavy stream moves from a shared carrier to one of its own:
+//
+//   client                                     server
+//   stops reading the application
+//   MOVE stream, what it sent  ------------->  waits until all of that has come by the shared carrier,
+//                                              takes the target's connection over from there
+//   takes the application's    <-------------  MOVED what it sent
+//   connection over once all of that has come
+//   DATA ...                   <------------>  DATA ...
+//
+// At each end the stream has one owner at any time. If it is over before, the server says STAYS and the carrier is
+// idle again.
+internal import Wire
+
+extension Carrier {
+    /// The stream is still arriving by the shared carrier: frames behind it wait.
+    var awaitsStream: Bool { phase == .moving && (side == .server || movedTo != nil) }
+
+    /// Takes `stream` over from the shared carrier it is on (client, idle only).
+    func move(_ stream: SharedStream) {
+        service = stream.service
+        moving = stream
+        phase = .moving
+        handing = .move(stream.beginMove())
+        advance()
+    }
+
+    /// MOVE came: the role looks for the stream (server).
+    func handleMove(_ message: MoveMessage) {
+        guard side == .server, phase == .idle, !due.contains(.closed) else { return violated("MOVE out of place") }
+        phase = .moving
+        owner.carrier(self, takesOver: message)
+    }
+
+    /// The stream is `stream`, or nil if there is none any more (server).
+    func takeOver(_ stream: MovingStream?) {
+        guard phase == .moving else { return }
+        if let stream {
+            handing = .moved(MovedMessage(progress: stream.sent))
+            goOn(with: stream)
+        } else {
+            phase = .idle
+            due.insert(.stays)
+            owner.carrierIsIdle(self)
+            advance()
+        }
+    }
+
+    /// MOVED came (client).
+    func handleMoved(_ message: MovedMessage) {
+        guard side == .client, phase == .moving, movedTo == nil, let moving else {
+            return violated("MOVED out of place")
+        }
+        guard !moving.isOver else { return abort(.applicationReset, "ended while it moved") }
+        movedTo = message.progress
+        moving.handOver(at: message.progress) { [weak self] stream in
+            guard let self, phase == .moving else { return }
+            self.moving = nil
+            movedTo = nil
+            guard let stream else { return abort(.applicationReset, "ended while it moved") }
+            goOn(with: stream)
+        }
+    }
+
+    /// STAYS came (client).
+    func handleStays() {
+        guard side == .client, phase == .moving, movedTo == nil, let stream = moving else {
+            return violated("STAYS out of place")
+        }
+        moving = nil
+        phase = .idle
+        stream.stay()
+        owner.carrierIsIdle(self)
+    }
+
+    private func goOn(with stream: MovingStream) {
+        guard ensureInbound() else { return }
+        guard let app = stream.adopt(on: shard.poller) else {
+            return abort(.resourceExhausted, "no room for a stream that moves")
+        }
+        service = stream.service
+        self.app = app
+        app.driver = self
+        app.readable = true
+        app.writable = true
+        carriedBytes &+= sentTotal &+ receivedTotal
+        sentTotal = stream.sent.total
+        receivedTotal = stream.received.total
+        sourceEnded = stream.sent.hasEnded
+        finReceived = stream.received.hasEnded
+        finDelivered = stream.isEndPassedOn
+        closedReceived = false
+        shard.counters.streamsOpen += 1
+        phase = .streaming
+        lastHeard = shard.now
+        deliverFirst(stream)
+        directionEnded()
+        if phase != .closed { advance() }
+    }
+}

@@ -1,0 +1,273 @@
+// A shared carrier: many streams in one connection, their words joined in bundles, so that one frame and one send
+// serve all that had something to say in a turn.
+//
+//   1. streams add records to the bundle that lies open behind the encoded frames of the region
+//   2. at the end of the turn the bundle is encoded, by an encoder of its own, and everything leaves in one call
+//   3. streams that found no room are fed again, one piece each, behind what was sent
+//
+// What comes is read without waiting for any application (SharedStream.swift), so streams do not hold each other up.
+internal import Codec
+internal import Glibc
+internal import Wire
+
+/// What a carrier that is shared has besides.
+final class Sharing {
+    /// The streams by number.
+    var streams: [UInt64: SharedStream] = [:]
+    /// The highest number so far. A record of a stream up to it that is not here is late, not wrong.
+    var highest: UInt64 = 0
+    /// Plaintext bytes of the bundle that is being filled.
+    var filled = 0
+    /// Streams that found no room.
+    var hungry: [SharedStream] = []
+    /// Last words of streams that found none.
+    var unsaid: [(kind: RecordKind, stream: UInt64, reason: CloseReason)] = []
+    /// It will be flushed at the end of this turn ...
+    var isFlushDue = false
+    /// ... which has come.
+    var isFlushing = false
+    /// It takes no further streams.
+    var isLeaving = false
+    /// LEAVING waits for room (server).
+    var isLeavingDue = false
+
+    /// More last words than this wait only for a peer that asks and does not listen.
+    static let mostUnsaid = 4096
+}
+
+extension Carrier {
+    /// Streams on this carrier now, if it is a shared one.
+    var sharedStreams: Int { sharing?.streams.count ?? 0 }
+
+    /// Whether another stream may be opened here (client).
+    var takesStreams: Bool { phase == .shared && !link.hungUp && !isLeaving }
+
+    private var isLeaving: Bool { sharing?.isLeaving ?? true }
+
+    /// Makes an idle carrier a shared one, for good.
+    func share() {
+        phase = .shared
+        sharing = Sharing()
+        lastHeard = shard.now
+    }
+
+    /// Opens a stream for the application connection `app` (client).
+    func openShared(_ message: OpenMessage, for app: Endpoint) {
+        let stream = SharedStream(message, for: app, on: self)
+        keep(stream)
+        stream.pump()
+    }
+
+    private func keep(_ stream: SharedStream) {
+        sharing?.streams[stream.number] = stream
+        sharing?.highest = stream.number
+        shard.counters.streams += 1
+        shard.counters.streamsOpen += 1
+    }
+
+    /// `stream` is over or has gone elsewhere.
+    func forget(_ stream: SharedStream) {
+        guard let sharing, sharing.streams.removeValue(forKey: stream.number) != nil else { return }
+        guard phase == .shared else { return }
+        owner.carrierLostStream(self)
+        if sharing.isLeaving, sharing.streams.isEmpty { flushSoon() }
+    }
+
+    /// Takes no further streams, and ends when those that are here have ended.
+    func leaveWhenEmpty() {
+        guard let sharing, !sharing.isLeaving else { return }
+        sharing.isLeaving = true
+        sharing.isLeavingDue = side == .server
+        flushSoon()
+    }
+
+    // MARK: Filling the bundle
+
+    /// Where the next record goes, header first; nil if there is no room for one with `count` bytes of payload before
+    /// something has been sent.
+    func room(forPayload count: Int) -> UnsafeMutableRawPointer? {
+        guard phase == .shared, link.writable, ensureOut(), let sharing else { return nil }
+        let size = RecordHeader.size + count
+        if sharing.filled + size > FrameHeader.maxPlaintext, !sealBundle() { return nil }
+        let offset = outEnd + FrameHeader.size + sharing.filled
+        guard offset + size + FrameHeader.tagSize <= RegionSize.bytes else { return nil }
+        return out! + offset
+    }
+
+    /// Adds the record whose payload stands behind `place`, where `room` said.
+    func add(_ header: RecordHeader, at place: UnsafeMutableRawPointer) {
+        header.write(to: place)
+        sharing?.filled += RecordHeader.size + header.length
+        carriedBytes &+= UInt64(header.length)
+        flushSoon()
+    }
+
+    /// Says why a stream that is not here any more ended, as soon as there is room.
+    func say(_ kind: RecordKind, of stream: UInt64, _ reason: CloseReason) {
+        guard phase == .shared, let sharing else { return }
+        guard sharing.unsaid.isEmpty, let place = room(forPayload: ReasonMessage.size) else {
+            guard sharing.unsaid.count < Sharing.mostUnsaid else { return lost("the peer asks and does not listen") }
+            sharing.unsaid.append((kind, stream, reason))
+            return flushSoon()
+        }
+        put(kind, stream, reason, at: place)
+    }
+
+    private func put(_ kind: RecordKind, _ stream: UInt64, _ reason: CloseReason, at place: UnsafeMutableRawPointer) {
+        ReasonMessage(reason: reason).write(to: place + RecordHeader.size)
+        add(RecordHeader(kind: kind, length: ReasonMessage.size, stream: stream), at: place)
+    }
+
+    /// Pumps `stream` when there is room again.
+    func feed(_ stream: SharedStream) {
+        sharing?.hungry.append(stream)
+        flushSoon()
+    }
+
+    // MARK: Sending
+
+    private func flushSoon() {
+        guard let sharing, !sharing.isFlushDue else { return }
+        sharing.isFlushDue = true
+        shard.flushAtEndOfTurn(self)
+    }
+
+    /// The end of a turn: sends what the streams have said in it.
+    func flush() {
+        guard phase == .shared, let sharing else { return }
+        sharing.isFlushDue = false
+        sharing.isFlushing = true
+        advance()
+        sharing.isFlushing = false
+    }
+
+    /// Encodes the bundle that is open. False if the carrier is closed now.
+    func sealBundle() -> Bool {
+        guard let sharing, sharing.filled > 0 else { return true }
+        let count = sharing.filled
+        sharing.filled = 0
+        return encode(.bundle, count)
+    }
+
+    /// Sends bundles and control frames. False if the carrier is closed now.
+    func transmitShared() -> Bool {
+        // A bundle that is open is not closed before the turn ends, because others may have something to add.
+        guard let sharing, sharing.isFlushing || sharing.filled == 0 || outStart < outEnd else { return true }
+        var rounds = roundsPerTurn
+        while true {
+            guard sealBundle() else { return false }
+            if outStart < outEnd {
+                guard link.writable else { return true }
+                guard sendSome() else { return phase != .closed }
+                continue
+            }
+            outStart = 0
+            outEnd = 0
+            guard encodeDue() else { return false }
+            if outEnd > 0 { continue }
+            sayLateWords()
+            guard phase == .shared else { return phase != .closed }
+            if !sharing.hungry.isEmpty {
+                if rounds > 0 {
+                    rounds -= 1
+                    feedHungry()
+                    guard phase == .shared else { return phase != .closed }
+                } else if sharing.filled == 0 {
+                    shard.again(self)
+                    break
+                }
+            }
+            if sharing.filled == 0 { break }
+        }
+        releaseOut()
+        return true
+    }
+
+    private func feedHungry() {
+        guard let sharing else { return }
+        let streams = sharing.hungry
+        sharing.hungry.removeAll(keepingCapacity: streams.count < 256)
+        for stream in streams { stream.feed() }
+    }
+
+    private func sayLateWords() {
+        guard let sharing else { return }
+        if sharing.isLeavingDue, let place = room(forPayload: 0) {
+            add(RecordHeader(kind: .leaving, length: 0, stream: 0), at: place)
+            sharing.isLeavingDue = false
+        }
+        guard !sharing.unsaid.isEmpty else { return }
+        let unsaid = sharing.unsaid
+        sharing.unsaid = []
+        for (kind, stream, reason) in unsaid { say(kind, of: stream, reason) }
+    }
+
+    /// Nothing is left to do here but to close.
+    var hasLeftShared: Bool {
+        guard phase == .shared, let sharing, sharing.isLeaving else { return false }
+        return sharing.streams.isEmpty && sharing.filled == 0 && sharing.unsaid.isEmpty && !sharing.isLeavingDue
+    }
+
+    // MARK: Receiving
+
+    /// A verified BUNDLE. False if the carrier is closed now.
+    func receiveBundle(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        if phase == .idle, side == .server, !due.contains(.closed) {
+            share()
+            owner.carrierIsShared(self)
+        }
+        guard phase == .shared, let sharing else {
+            violated("BUNDLE out of place")
+            return false
+        }
+        var offset = 0
+        do throws(WireError) {
+            while offset < bytes.count, phase == .shared {
+                let header = try RecordHeader(parsing: bytes, at: offset)
+                offset += RecordHeader.size
+                let payload = UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + header.length])
+                offset += header.length
+                carriedBytes &+= UInt64(header.length)
+                if let stream = sharing.streams[header.stream] {
+                    try stream.receive(header, payload)
+                } else {
+                    try receiveOther(header, payload)
+                }
+            }
+        } catch {
+            violated("\(error)")
+        }
+        return phase != .closed
+    }
+
+    /// A record of no stream that is here.
+    private func receiveOther(_ header: RecordHeader, _ payload: UnsafeRawBufferPointer) throws(WireError) {
+        guard let sharing else { return }
+        switch header.kind {
+        case .open:
+            guard side == .server, header.stream > sharing.highest else { return violated("OPEN out of place") }
+            let message = try OpenMessage(parsing: payload)
+            guard message.streamNumber == header.stream else { return violated("OPEN of two streams") }
+            let stream = SharedStream(message, on: self)
+            keep(stream)
+            owner.carrier(self, opens: message, as: stream)
+        case .leaving:
+            guard side == .client, !sharing.isLeaving else { return violated("LEAVING out of place") }
+            sharing.isLeaving = true
+            owner.carrierLeaves(self)
+            flushSoon()
+        default:
+            guard header.stream <= sharing.highest else { return violated("a record of a stream never opened") }
+        }
+    }
+
+    // MARK: Ending
+
+    /// The carrier is over, and its streams with it, but for those that have everything.
+    func endSharing(_ why: String) {
+        guard let sharing else { return }
+        self.sharing = nil
+        let everythingLeft = outStart == outEnd && sharing.filled == 0
+        for stream in sharing.streams.values { stream.carrierIsGone(everythingLeft: everythingLeft, why) }
+    }
+}

@@ -1,0 +1,423 @@
+// A stream on a shared carrier. Like a stream on its own carrier it is two pipes that end independently; unlike
+// there, back-pressure is its own affair: each direction has a window of bytes that may be on their way, and what
+// an application does not take waits here, so that the carrier is always read and no stream waits for another.
+//
+//   application -> pump:    read straight into the bundle that the carrier is filling
+//   link        -> receive: write to the application at once, or keep what it does not take
+//
+// A stream that turns out to be heavy moves to a carrier of its own (CarrierMoving.swift).
+internal import Glibc
+internal import Pairing
+internal import Wire
+
+/// One stream of a shared carrier. Not thread-safe: it belongs to the carrier's shard.
+final class SharedStream: Driver, Dialler {
+    /// Unique in the conversation.
+    let number: UInt64
+    let service: ServiceID
+    /// Strong: the circle is broken when the stream is over, because the carrier then forgets it.
+    let carrier: Carrier
+    /// The application's connection (client) or the target's (server); none while the target is being connected.
+    private var app: Endpoint?
+    private var dial: Dial?
+    /// Over, or gone to another carrier: nothing may be called any more.
+    private(set) var isOver = false
+
+    // The pipe from the application to the link.
+    /// OPEN waits for room in a bundle (client).
+    private var opening: OpenMessage?
+    /// DATA bytes that went into bundles.
+    private(set) var sentTotal: UInt64 = 0
+    /// How many of those the other end has passed on, as far as it has said.
+    private var peerPassedOn: UInt64 = 0
+    /// The application closed its sending side; FIN waits for room.
+    private var isFinDue = false
+    /// ... and went into a bundle.
+    private var sourceEnded = false
+    /// Bytes since the application was last found to have no more.
+    private var run = 0
+    /// Waits for the carrier to have room.
+    private var isHungry = false
+
+    // The pipe from the link to the application.
+    private var receivedTotal: UInt64 = 0
+    private var passedOn: UInt64 = 0
+    /// What the other end was last told of `passedOn`.
+    private var credited: UInt64 = 0
+    private var backlog = Backlog()
+    private var finReceived = false
+    private var finDelivered = false
+
+    // Going to a carrier of its own.
+    /// The other end has said something of this stream, so that it knows it (client).
+    private(set) var isKnownToPeer = false
+    /// It is heavy, and that was said.
+    private var isHeavy = false
+    private var isHeavyDue = false
+    /// It is in its role's queue for a carrier of its own (client).
+    var isQueued = false
+    /// MOVE is said: nothing more is read from the application (client).
+    private var isMoving = false
+    /// Who takes the stream over once everything that was sent on this carrier has come.
+    private var claim: Claim?
+
+    private struct Claim {
+        let progress: StreamProgress
+        let completion: (MovingStream?) -> Void
+    }
+
+    /// A stream that the application connection `app` asks for (client).
+    init(_ message: OpenMessage, for app: Endpoint, on carrier: Carrier) {
+        number = message.streamNumber
+        service = message.service
+        self.carrier = carrier
+        self.app = app
+        opening = message
+        app.driver = self
+        // It has mostly sent something by now.
+        app.readable = true
+        app.writable = true
+    }
+
+    /// A stream that the client asks for (server).
+    init(_ message: OpenMessage, on carrier: Carrier) {
+        number = message.streamNumber
+        service = message.service
+        self.carrier = carrier
+    }
+
+    private var shard: Shard { carrier.shard }
+
+    // MARK: Connecting to the target (server)
+
+    /// The target is not connected yet.
+    var awaitsTarget: Bool { app == nil && !isOver }
+
+    func dial(_ addresses: [SocketAddress], limit: Nanoseconds) {
+        let dial = Dial(addresses, on: shard, for: self)
+        self.dial = dial
+        dial.start(limit: limit)
+    }
+
+    func dialled(_ result: DialResult) {
+        dial = nil
+        switch result {
+        case .connected(let target):
+            resetWhenClosed(target.fd, true)
+            target.resetsByDefault = true
+            target.driver = self
+            target.writable = true
+            app = target
+            advance()
+        case .failed(ECONNREFUSED): refuse(.targetRefused)
+        case .failed: refuse(.targetUnreachable)
+        case .timedOut: refuse(.targetTimedOut)
+        }
+    }
+
+    // MARK: Going on
+
+    /// Does what can be done now, in both directions.
+    func advance() {
+        guard !isOver, let app else { return }
+        if app.failed {
+            app.failed = false
+            let error = app.takeError()
+            if error != 0 { return applicationBroke(error) }
+        }
+        deliver()
+        pump()
+    }
+
+    /// Says what is due and reads the application, as far as the carrier has room.
+    func pump() {
+        guard !isOver, !isHungry else { return }
+        guard sayWhatIsDue() else { return beHungry() }
+        while let app, app.readable, !sourceEnded, !isMoving {
+            let allowance = peerPassedOn &+ RecordHeader.window &- sentTotal
+            guard allowance > 0 else { return wantOwnCarrier() }
+            let wanted = Int(min(allowance, UInt64(RecordHeader.maxData)))
+            guard let place = carrier.room(forPayload: wanted) else { return beHungry() }
+            switch app.read(place + RecordHeader.size, wanted) {
+            case .moved(let count):
+                sent(count, at: place)
+                guard app.readable else {
+                    run = 0
+                    return
+                }
+                guard count == wanted else { continue }
+                run += count
+                if run >= Int(RecordHeader.window) { wantOwnCarrier() }
+                // The others first.
+                return beHungry()
+            case .ended:
+                isFinDue = true
+                guard sayFin() else { return beHungry() }
+                return finishIfOver()
+            case .blocked:
+                run = 0
+                return
+            case .failed(let error): return applicationBroke(error)
+            }
+        }
+    }
+
+    private func sent(_ count: Int, at place: UnsafeMutableRawPointer) {
+        carrier.add(RecordHeader(kind: .data, length: count, stream: number), at: place)
+        sentTotal &+= UInt64(count)
+        shard.counters.bytesOut &+= UInt64(count)
+    }
+
+    /// False if the carrier has no room for something that is due.
+    private func sayWhatIsDue() -> Bool {
+        if let message = opening {
+            guard let place = carrier.room(forPayload: message.encodedCount) else { return false }
+            message.write(to: place + RecordHeader.size)
+            carrier.add(RecordHeader(kind: .open, length: message.encodedCount, stream: number), at: place)
+            opening = nil
+        }
+        return sayCredit() && sayHeavy() && sayFin()
+    }
+
+    private func sayCredit() -> Bool {
+        guard passedOn &- credited >= RecordHeader.window / 2, !finReceived else { return true }
+        guard let place = carrier.room(forPayload: CreditMessage.size) else { return false }
+        CreditMessage(total: passedOn).write(to: place + RecordHeader.size)
+        carrier.add(RecordHeader(kind: .credit, length: CreditMessage.size, stream: number), at: place)
+        credited = passedOn
+        return true
+    }
+
+    private func sayHeavy() -> Bool {
+        guard isHeavyDue else { return true }
+        guard let place = carrier.room(forPayload: 0) else { return false }
+        carrier.add(RecordHeader(kind: .heavy, length: 0, stream: number), at: place)
+        isHeavyDue = false
+        return true
+    }
+
+    private func sayFin() -> Bool {
+        guard isFinDue, !isMoving else { return true }
+        guard let place = carrier.room(forPayload: FinMessage.size) else { return false }
+        FinMessage(total: sentTotal).write(to: place + RecordHeader.size)
+        carrier.add(RecordHeader(kind: .fin, length: FinMessage.size, stream: number), at: place)
+        isFinDue = false
+        sourceEnded = true
+        return true
+    }
+
+    private func beHungry() {
+        isHungry = true
+        carrier.feed(self)
+    }
+
+    /// The carrier has room again.
+    func feed() {
+        isHungry = false
+        pump()
+        finishIfOver()
+    }
+
+    // MARK: What comes
+
+    /// A verified record of this stream other than OPEN. Throws what the peer must not say.
+    func receive(_ header: RecordHeader, _ payload: UnsafeRawBufferPointer) throws(WireError) {
+        isKnownToPeer = true
+        switch header.kind {
+        case .data: receive(payload)
+        case .fin: receive(try FinMessage(parsing: payload))
+        case .credit: receive(try CreditMessage(parsing: payload))
+        case .heavy:
+            guard carrier.side == .client else { return carrier.violated("HEAVY by a client") }
+            wantOwnCarrier()
+        case .abort, .refused: receive(header.kind, try ReasonMessage(parsing: payload))
+        case .open, .leaving: carrier.violated("\(header.kind) out of place")
+        }
+        if isHeavy, !isMoving, !isOver, carrier.side == .client { carrier.owner.streamIsHeavy(self) }
+    }
+
+    private func receive(_ bytes: UnsafeRawBufferPointer) {
+        guard !finReceived else { return carrier.violated("DATA behind FIN") }
+        receivedTotal &+= UInt64(bytes.count)
+        shard.counters.bytesIn &+= UInt64(bytes.count)
+        guard receivedTotal &- credited <= RecordHeader.window else { return carrier.violated("DATA beyond its window") }
+        var rest = bytes
+        if backlog.isEmpty, let app, app.writable {
+            switch app.send(bytes.baseAddress!, bytes.count) {
+            case .moved(let count):
+                passedOn &+= UInt64(count)
+                rest = UnsafeRawBufferPointer(rebasing: bytes[count...])
+            case .blocked, .ended: break
+            case .failed(let error): return applicationBroke(error)
+            }
+        }
+        guard rest.isEmpty || backlog.append(rest.baseAddress!, rest.count) else {
+            return abort(.resourceExhausted, "out of memory")
+        }
+        if passedOn &- credited >= RecordHeader.window / 2 { pump() }
+        settleClaim()
+    }
+
+    private func receive(_ message: FinMessage) {
+        guard !finReceived, message.total == receivedTotal else {
+            return carrier.violated("FIN says \(message.total) bytes, \(receivedTotal) came")
+        }
+        finReceived = true
+        settleClaim()
+        deliver()
+    }
+
+    private func receive(_ message: CreditMessage) {
+        guard message.total >= peerPassedOn, message.total <= sentTotal else {
+            return carrier.violated("CREDIT says \(message.total) bytes of \(sentTotal)")
+        }
+        peerPassedOn = message.total
+        pump()
+    }
+
+    private func receive(_ kind: RecordKind, _ message: ReasonMessage) {
+        guard kind == .abort || carrier.side == .client else { return carrier.violated("REFUSED by a client") }
+        breakOff("the other side says: \(message.reason)")
+    }
+
+    /// Writes what waits, and passes the end on behind it.
+    private func deliver() {
+        while !isOver, !backlog.isEmpty, let app, app.writable {
+            switch app.send(backlog.first, backlog.count) {
+            case .moved(let count):
+                backlog.removeFirst(count)
+                passedOn &+= UInt64(count)
+            case .blocked, .ended: return
+            case .failed(let error): return applicationBroke(error)
+            }
+        }
+        guard finReceived, !finDelivered, backlog.isEmpty, let app else { return }
+        finDelivered = true
+        // If the other direction has ended before, the socket is closed now, which says FIN too.
+        if !sourceEnded { app.shutdownWrite() }
+        finishIfOver()
+    }
+
+    // MARK: Ending
+
+    /// The stream is over when both directions have ended, unless somebody is about to take it over.
+    private func finishIfOver() {
+        guard !isOver, sourceEnded, finDelivered, !isMoving, claim == nil else { return }
+        app?.close()
+        leave()
+    }
+
+    /// The target cannot be had (server): says why.
+    func refuse(_ reason: CloseReason) {
+        guard !isOver else { return }
+        carrier.say(.refused, of: number, reason)
+        breakOff("refused: \(reason)")
+    }
+
+    /// Ends the stream abnormally; the far application sees a reset.
+    func abort(_ reason: CloseReason, _ why: String) {
+        guard !isOver else { return }
+        carrier.say(.abort, of: number, reason)
+        breakOff(why)
+    }
+
+    private func applicationBroke(_ error: Int32) {
+        switch carrier.side {
+        case .client: abort(.applicationReset, "application: \(errorText(error))")
+        case .server: abort(.targetReset, "target: \(errorText(error))")
+        }
+    }
+
+    /// Resets the application's connection: not every byte has arrived or left.
+    private func breakOff(_ why: String) {
+        guard !isOver else { return }
+        app?.reset()
+        shard.counters.brokenStreams += 1
+        shard.emit(.streamBroken(service, why))
+        leave()
+    }
+
+    /// The carrier broke. A stream whose every byte has arrived here, and left, still gets its last bytes written.
+    func carrierIsGone(everythingLeft: Bool, _ why: String) {
+        guard everythingLeft, sourceEnded, finReceived, let app, !isMoving, claim == nil else { return breakOff(why) }
+        carrier.forget(self)
+        shard.outliving += 1
+        isOutliving = true
+        // No event may come any more that would say so.
+        app.writable = true
+        shard.again(self)
+    }
+
+    /// It has outlived its carrier.
+    private var isOutliving = false
+
+    private func leave() {
+        isOver = true
+        app = nil
+        dial?.cancel()
+        dial = nil
+        backlog = Backlog()
+        shard.counters.streamsOpen -= 1
+        if isOutliving { shard.outliving -= 1 } else { carrier.forget(self) }
+        if let claim {
+            self.claim = nil
+            claim.completion(nil)
+        }
+    }
+
+    /// TCP options that were put off are due.
+    func tuneNow() { app?.tuneNow() }
+
+    // MARK: Moving to a carrier of its own
+
+    private func wantOwnCarrier() {
+        guard !isHeavy, !isMoving else { return }
+        isHeavy = true
+        switch carrier.side {
+        case .client: carrier.owner.streamIsHeavy(self)
+        case .server:
+            isHeavyDue = true
+            if !sayHeavy() { beHungry() }
+        }
+    }
+
+    /// Whether MOVE may be said now (client): the server knows the stream, and it has not ended.
+    var mayMove: Bool { !isOver && !isMoving && isKnownToPeer && !(sourceEnded && finReceived) }
+
+    /// MOVE is said with what this returns (client).
+    func beginMove() -> MoveMessage {
+        isMoving = true
+        return MoveMessage(stream: number, progress: progress)
+    }
+
+    /// The server said STAYS: the stream goes on here, if it does.
+    func stay() {
+        isMoving = false
+        advance()
+        finishIfOver()
+    }
+
+    /// How far the direction from here to the peer has come on this carrier.
+    private var progress: StreamProgress { StreamProgress(total: sentTotal, hasEnded: sourceEnded) }
+
+    /// Gives the stream away once everything that the other end sent on this carrier has come; `completion` gets
+    /// nil if the stream ends before.
+    func handOver(at progress: StreamProgress, _ completion: @escaping (MovingStream?) -> Void) {
+        guard !isOver, claim == nil, app != nil else { return completion(nil) }
+        claim = Claim(progress: progress, completion: completion)
+        settleClaim()
+    }
+
+    private func settleClaim() {
+        guard let claim, !isOver else { return }
+        guard receivedTotal <= claim.progress.total else { return carrier.violated("more came than MOVE counted") }
+        guard receivedTotal == claim.progress.total, finReceived == claim.progress.hasEnded, let app else { return }
+        app.tuneNow()
+        self.claim = nil
+        let stream = MovingStream(
+            app.detach(), service: service, sent: progress, received: claim.progress, isEndPassedOn: finDelivered,
+            backlog: &backlog)
+        leave()
+        claim.completion(stream)
+    }
+}
