@@ -73,7 +73,9 @@ struct ClientDecoding {
                         "listen where the applications connect to, such as 127.0.0.1")
                 }
             }
-            services[id] = ClientService(listen: listeners.map(\.value))
+            services[id] = ClientService(
+                listen: listeners.map(\.value),
+                carrier: section.word("carrier", called: "carrier", default: .shared))
         }
         return services
     }

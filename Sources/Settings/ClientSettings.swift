@@ -48,13 +48,21 @@ extension ClientSettings: Equatable {
 package struct ClientService: Equatable, Sendable {
     /// Where applications connect to; at least one.
     package var listen: [Address]
-    /// Whether its streams share a carrier while they are light. Otherwise each has one of its own from the start.
-    package var share: Bool
+    /// What carries its streams.
+    package var carrier: CarrierChoice
 
-    package init(listen: [Address], share: Bool = true) {
+    package init(listen: [Address], carrier: CarrierChoice = .shared) {
         self.listen = listen
-        self.share = share
+        self.carrier = carrier
     }
+}
+
+/// What carries the streams of a service.
+package enum CarrierChoice: String, CaseIterable, Sendable {
+    /// One carrier for all of them; a stream that turns out to be heavy moves to its own.
+    case shared
+    /// Each stream has a carrier of its own from its first byte.
+    case own
 }
 
 /// How many accepted, idle carriers are kept ready.

@@ -18,7 +18,7 @@ extension Section {
             drain: duration("drain", default: standard.drain, in: .zero...(.seconds(3600))).value,
             maxConnections: section("limits", keys: Keys.limits)
                 .count("connections", default: standard.maxConnections, in: 1...10_000_000).value,
-            logLevel: section("log", keys: Keys.log).logLevel(default: standard.logLevel))
+            logLevel: section("log", keys: Keys.log).word("level", called: "level", default: standard.logLevel))
     }
 
     private func rekey() -> RekeySettings {
@@ -40,19 +40,22 @@ extension Section {
         return count("shards", default: standard, in: 1...256).value
     }
 
-    private func logLevel(default standard: LogLevel) -> LogLevel {
-        let words = LogLevel.allCases.map(\.rawValue)
-        guard let node = node("level"),
-            let text = node.text(path: name("level"), form: "one of \(words.joined(separator: ", "))", findings)
+    /// One of a few words; `what` is what messages call it.
+    func word<Word: RawRepresentable<String> & CaseIterable>(
+        _ key: String, called what: String, default standard: Word
+    ) -> Word {
+        let words = Word.allCases.map(\.rawValue)
+        guard let node = node(key),
+            let text = node.text(path: name(key), form: "one of \(words.joined(separator: ", "))", findings)
         else { return standard }
-        guard let level = LogLevel(rawValue: text) else {
-            let known = "known levels: \(words.joined(separator: ", "))"
+        guard let word = Word(rawValue: text) else {
+            let known = "known \(what)s: \(words.joined(separator: ", "))"
             findings.report(
-                node.mark, "\(name("level")): unknown level \(quoted(text))",
+                node.mark, "\(name(key)): unknown \(what) \(quoted(text))",
                 nearest(to: text, among: words).map { "did you mean \($0)?" } ?? known)
             return standard
         }
-        return level
+        return word
     }
 
     /// Reports two values in the wrong order, at the later one that was given.

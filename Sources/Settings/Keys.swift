@@ -12,7 +12,7 @@ enum Keys {
     static let admission = ["first-byte", "handshake", "pair-rate", "pair-burst", "pending-pairs"]
 
     static let remote = ["address", "key"]
-    static let clientService = ["listen"]
+    static let clientService = ["listen", "carrier"]
     static let pool = ["floor", "cap"]
     static let waiting = ["most", "at-most"]
 
@@ -27,7 +27,7 @@ enum Keys {
             (["conversation", "admission", "devices"], "in a server's file"),
             (["server", "pool", "waiting"], "in a client's file"),
             (["listen"], "at the top of a server's file and under a service in a client's"),
-            (serverService, "under a service in a server's file"),
+            (serverService, "under a service in a server's file"), (["carrier"], "under a service in a client's file"),
             (["identity", "services"] + common, "at the top of the file"),
             (conversation, "under conversation"), (admission, "under admission"), (pool, "under pool"),
             (waiting, "under waiting"), (carriers, "under carriers"), (rekey, "under carriers: rekey"),

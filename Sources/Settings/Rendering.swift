@@ -57,6 +57,7 @@ extension ClientSettings {
             for (id, service) in services.sorted(by: { $0.key < $1.key }) {
                 page.mapping(Page.key(id.text)) { page in
                     page.addresses("listen", service.listen)
+                    page.line("carrier", service.carrier.rawValue)
                 }
             }
         }

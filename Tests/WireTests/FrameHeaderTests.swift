@@ -16,7 +16,7 @@ struct FrameHeaderTests {
 
     @Test("Frame types have the numbers of the protocol")
     func types() {
-        #expect(FrameType.allCases.map(\.rawValue) == [UInt8](1...12))
+        #expect(FrameType.allCases.map(\.rawValue) == [UInt8](1...16))
         #expect(FrameType.open.rawValue == 1 && FrameType.rekey.rawValue == 9 && FrameType.confirmed.rawValue == 12)
     }
 
@@ -24,7 +24,8 @@ struct FrameHeaderTests {
     func lengths() {
         let legal: [FrameType: Set<Int>] = [
             .open: Set(33...95), .data: Set(1...65536), .fin: [8], .closed: [0], .refused: [1], .abort: [1], .ping: [0],
-            .pong: [0], .rekey: [1, 33], .bye: [0], .confirm: [0], .confirmed: [0],
+            .pong: [0], .rekey: [1, 33], .bye: [0], .confirm: [0], .confirmed: [0], .bundle: Set(12...65536), .move: [17],
+            .moved: [9], .stays: [0],
         ]
         for type in FrameType.allCases {
             for length in Array(0...200) + Array(65500...65600) {
@@ -37,7 +38,7 @@ struct FrameHeaderTests {
     @Test("Unknown types, flags, reserved bits and lengths are refused by what is wrong")
     func refused() {
         let good = FrameHeader(type: .fin, length: 8, nonce: 5).bytes
-        for type in [0, 13, 14, 127, 255] as [UInt8] {
+        for type in [0, 17, 18, 127, 255] as [UInt8] {
             #expect(throws: WireError.unknownFrameType(type)) { try FrameHeader(changing(good, 0, to: type)) }
         }
         for flags in 1...UInt8.max {
@@ -59,7 +60,7 @@ struct FrameHeaderTests {
         for _ in 0..<20_000 {
             var bytes = noise.bytes(16)
             // Mostly zero where zero is demanded, so that some get through.
-            bytes[0] %= 14
+            bytes[0] %= 18
             for byte in 1...5 where noise.next() % 16 != 0 { bytes[byte] = 0 }
             if noise.next() % 2 == 0 { bytes[6] = 0 }
             if let header = try? FrameHeader(bytes) {

@@ -64,7 +64,7 @@ final class ClientRole: Role, Host, CarrierOwner, Sleeper {
 
     func begin() {
         for (service, socket) in sockets {
-            let shares = shared.settings.services[service]?.share ?? true
+            let shares = shared.settings.services[service]?.carrier != .own
             let listener = Listener(socket, on: shard, for: self, service: service, sharesCarriers: shares)
             listeners.append(listener)
             listener.open()

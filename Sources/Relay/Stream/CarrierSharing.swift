@@ -55,7 +55,7 @@ extension Carrier {
     func openShared(_ message: OpenMessage, for app: Endpoint) {
         let stream = SharedStream(message, for: app, on: self)
         keep(stream)
-        stream.pump()
+        stream.advance()
     }
 
     private func keep(_ stream: SharedStream) {
@@ -89,6 +89,8 @@ extension Carrier {
         guard phase == .shared, link.writable, ensureOut(), let sharing else { return nil }
         let size = RecordHeader.size + count
         if sharing.filled + size > FrameHeader.maxPlaintext, !sealBundle() { return nil }
+        // Control frames that are due go in front of the bundle: CONFIRM is the first frame of its carrier.
+        if sharing.filled == 0, outEnd + RegionSize.control <= RegionSize.bytes, !encodeDue() { return nil }
         let offset = outEnd + FrameHeader.size + sharing.filled
         guard offset + size + FrameHeader.tagSize <= RegionSize.bytes else { return nil }
         return out! + offset

@@ -317,7 +317,8 @@ final class SharedStream: Driver, Dialler {
     /// Ends the stream abnormally; the far application sees a reset.
     func abort(_ reason: CloseReason, _ why: String) {
         guard !isOver else { return }
-        carrier.say(.abort, of: number, reason)
+        // The server has not heard of a stream whose OPEN never left.
+        if opening == nil { carrier.say(.abort, of: number, reason) }
         breakOff(why)
     }
 

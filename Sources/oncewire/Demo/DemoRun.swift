@@ -44,7 +44,7 @@ struct DemoRun {
     }
 
     private func seen(_ tap: DemoTap) throws -> DemoCapture {
-        guard let capture = tap.capture else { throw DemoFailure("the eavesdropper saw no frame with data") }
+        guard let capture = tap.capture else { throw DemoFailure("the eavesdropper saw no frame of a stream") }
         guard !capture.bytes.contains(subsequence: Self.greeting.utf8) else {
             throw DemoFailure("the eavesdropper could read what the application sent")
         }

@@ -1,4 +1,4 @@
-// The demo's eavesdropper: passes bytes on between client and server, and keeps the first frame with data.
+// The demo's eavesdropper: passes bytes on between client and server, and keeps the first frame of a stream.
 import Relay
 import Settings
 import Synchronization
@@ -34,7 +34,7 @@ final class DemoTap: Sendable {
         }
     }
 
-    /// The first frame with application data that came from the client.
+    /// The first frame of a stream that came from the client.
     var capture: DemoCapture? { first.withLock { $0 } }
 
     private static func pass(
@@ -49,7 +49,7 @@ final class DemoTap: Sendable {
     }
 }
 
-/// Finds the first DATA frame in what a client sends over a carrier: a handshake message, then frames.
+/// Finds the first DATA or BUNDLE frame in what a client sends over a carrier: a handshake message, then frames.
 private struct FirstDataFrame {
     private enum Stage {
         case preamble
@@ -81,7 +81,7 @@ private struct FirstDataFrame {
                 guard let header = parsed else { return giveUp() }
                 stage = .frame(header)
             case .frame(let header):
-                guard header.type != .data else {
+                guard header.type != .data, header.type != .bundle else {
                     guard pending.count >= header.frameSize else { return nil }
                     stage = .done
                     return DemoCapture(header: header, bytes: [UInt8](pending.prefix(header.frameSize)))

@@ -89,8 +89,16 @@ final class Forger {
         case .fin: bigEndian(UInt64(0))
         case .refused, .abort: [1]
         case .rekey: [1] + X25519.PrivateKey().publicKey
-        case .closed, .ping, .pong, .bye, .confirm, .confirmed: []
+        case .bundle: record(.open, of: 1, openPlaintext)
+        case .move: bigEndian(UInt64(1)) + bigEndian(UInt64(0)) + [0]
+        case .moved: bigEndian(UInt64(0)) + [0]
+        case .closed, .ping, .pong, .bye, .confirm, .confirmed, .stays: []
         }
+    }
+
+    /// One record of a bundle.
+    static func record(_ kind: RecordKind, of stream: UInt64, _ payload: [UInt8] = []) -> [UInt8] {
+        [kind.rawValue, 0] + bigEndian(UInt16(payload.count)) + bigEndian(stream) + payload
     }
 
     private static var openPlaintext: [UInt8] {

@@ -9,6 +9,12 @@ final class RecordingOwner: CarrierOwner {
     enum Call: Equatable {
         case confirmed
         case opens(OpenMessage)
+        case opensShared(OpenMessage)
+        case shared
+        case lostStream
+        case leaves
+        case heavy(UInt64)
+        case takesOver(MoveMessage)
         case idle
         case mayGoOn
         case bye
@@ -24,6 +30,11 @@ final class RecordingOwner: CarrierOwner {
     var confirmsBack = false
     /// Called after the call was recorded.
     var onIdle: ((Carrier) -> Void)?
+    /// Called after MOVE and a heavy stream were recorded.
+    var onMove: ((Carrier, MoveMessage) -> Void)?
+    var onHeavy: ((SharedStream) -> Void)?
+    /// The streams on a shared carrier that still want their target, in the order of their OPENs.
+    var seekers: [SharedStream] = []
 
     func carrierConfirmed(_ carrier: Carrier) {
         calls.append(.confirmed)
@@ -31,6 +42,27 @@ final class RecordingOwner: CarrierOwner {
     }
 
     func carrier(_ carrier: Carrier, opens message: OpenMessage) { calls.append(.opens(message)) }
+
+    func carrier(_ carrier: Carrier, opens message: OpenMessage, as stream: SharedStream) {
+        calls.append(.opensShared(message))
+        seekers.append(stream)
+    }
+
+    func carrier(_ carrier: Carrier, takesOver message: MoveMessage) {
+        calls.append(.takesOver(message))
+        onMove?(carrier, message)
+    }
+
+    func carrierIsShared(_ carrier: Carrier) { calls.append(.shared) }
+
+    func carrierLostStream(_ carrier: Carrier) { calls.append(.lostStream) }
+
+    func carrierLeaves(_ carrier: Carrier) { calls.append(.leaves) }
+
+    func streamIsHeavy(_ stream: SharedStream) {
+        calls.append(.heavy(stream.number))
+        onHeavy?(stream)
+    }
 
     func carrierIsIdle(_ carrier: Carrier) {
         calls.append(.idle)

@@ -13,7 +13,7 @@ import Wire
         self.bench = bench
         let pairs = (0..<4).map { _ in bench.connection() }
         ends = pairs.map(\.1)
-        applications = pairs.map { Application(endpoint: $0.0, service: ServiceID("echo")!, source: .none) }
+        applications = pairs.map { Application(endpoint: $0.0, service: ServiceID("echo")!, source: .none, shares: true) }
     }
 
     @Test("Who came first is served first")
