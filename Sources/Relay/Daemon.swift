@@ -104,20 +104,28 @@ package final class Daemon: Sendable {
         let begun = Latch()
         for (index, mailbox) in mailboxes.enumerated() {
             let events = events
+            let polls = common.polling == .adaptive
             startThread("shard-\(index)") { [self] in
-                ended(Self.serve(index, mailbox, events, makeRole) { begun.open() })
+                ended(Self.serve(index, mailbox, polls: polls, events, makeRole) { begun.open() })
             }
         }
         for _ in mailboxes { begun.wait() }
     }
 
+    private var common: CommonSettings {
+        switch half {
+        case .server(let settings): settings.common
+        case .client(let settings): settings.common
+        }
+    }
+
     /// A shard's whole life: when this returns it is gone, with every secret and buffer of its own, so that
     /// the process may end. Returns what it has counted.
     private static func serve(
-        _ index: Int, _ mailbox: Mailbox, _ events: @escaping @Sendable (RelayEvent) -> Void,
+        _ index: Int, _ mailbox: Mailbox, polls: Bool, _ events: @escaping @Sendable (RelayEvent) -> Void,
         _ makeRole: (Shard) -> any Role, begun: @escaping @Sendable () -> Void
     ) -> Counters {
-        guard let shard = try? Shard(index: index, mailbox: mailbox, emit: events) else {
+        guard let shard = try? Shard(index: index, mailbox: mailbox, polls: polls, emit: events) else {
             // epoll_create1 or epoll_ctl of two descriptors failed: no daemon can run here.
             fatalError("cannot start an event loop: \(errorText(errno))")
         }
@@ -131,11 +139,7 @@ package final class Daemon: Sendable {
     /// Begins the graceful end: nothing new is accepted, streams may finish until the configured
     /// time-out. May be called from any thread, and more than once.
     package func drain() {
-        let limit: Duration =
-            switch half {
-            case .server(let settings): settings.common.drain
-            case .client(let settings): settings.common.drain
-            }
+        let limit = common.drain
         for mailbox in state.withLock({ $0.mailboxes }) {
             mailbox.post { $0.drain(limit: limit.nanoseconds) }
         }

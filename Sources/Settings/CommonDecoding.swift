@@ -1,4 +1,4 @@
-// The sections that look the same on both sides: carriers, shards, drain, limits, log.
+// The sections that look the same on both sides: carriers, shards, polling, drain, limits, log.
 
 extension Section {
     /// The settings both daemons share; called on the top section.
@@ -13,8 +13,9 @@ extension Section {
             ("heartbeat", heartbeat), isBelow: ("dead-after", deadAfter), orEqual: false, Quantity.text)
 
         return CommonSettings(
-            shards: shards(default: standard.shards), heartbeat: heartbeat.value, deadAfter: deadAfter.value,
-            rekey: carriers.rekey(),
+            shards: shards(default: standard.shards),
+            polling: word("polling", called: "choice", default: standard.polling),
+            heartbeat: heartbeat.value, deadAfter: deadAfter.value, rekey: carriers.rekey(),
             drain: duration("drain", default: standard.drain, in: .zero...(.seconds(3600))).value,
             maxConnections: section("limits", keys: Keys.limits)
                 .count("connections", default: standard.maxConnections, in: 1...10_000_000).value,

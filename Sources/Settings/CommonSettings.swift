@@ -4,6 +4,8 @@
 package struct CommonSettings: Equatable, Sendable {
     /// Event-loop threads; 0 means one for every two cores of the machine.
     package var shards: Int
+    /// Whether a shard polls for a moment before it sleeps.
+    package var polling: PollingChoice
     /// How long a carrier may be silent before it is asked for a sign of life.
     package var heartbeat: Duration
     /// How long a carrier may stay silent before its peer counts as gone; longer than `heartbeat`.
@@ -18,11 +20,12 @@ package struct CommonSettings: Equatable, Sendable {
     package var logLevel: LogLevel
 
     package init(
-        shards: Int = 0, heartbeat: Duration = .seconds(10), deadAfter: Duration = .seconds(30),
-        rekey: RekeySettings = RekeySettings(), drain: Duration = .seconds(30), maxConnections: Int = 100_000,
-        logLevel: LogLevel = .info
+        shards: Int = 0, polling: PollingChoice = .adaptive, heartbeat: Duration = .seconds(10),
+        deadAfter: Duration = .seconds(30), rekey: RekeySettings = RekeySettings(), drain: Duration = .seconds(30),
+        maxConnections: Int = 100_000, logLevel: LogLevel = .info
     ) {
         self.shards = shards
+        self.polling = polling
         self.heartbeat = heartbeat
         self.deadAfter = deadAfter
         self.rekey = rekey
@@ -30,6 +33,15 @@ package struct CommonSettings: Equatable, Sendable {
         self.maxConnections = maxConnections
         self.logLevel = logLevel
     }
+}
+
+/// Whether a shard polls for a moment before it sleeps.
+package enum PollingChoice: String, CaseIterable, Sendable {
+    /// While single messages follow each other within microseconds: answers come sooner, for processor time that
+    /// nobody else wants.
+    case adaptive
+    /// Never.
+    case off
 }
 
 /// A carrier's entropy is renewed when any of the three is reached.

@@ -4,7 +4,7 @@ enum Keys {
     static let server =
         ["listen", "identity", "services", "devices", "conversation", "admission"] + common
     static let client = ["server", "identity", "services", "pool", "waiting"] + common
-    private static let common = ["carriers", "shards", "drain", "limits", "log"]
+    private static let common = ["carriers", "shards", "polling", "drain", "limits", "log"]
 
     static let serverService = ["target", "connect-timeout"]
     static let device = ["key", "services"]

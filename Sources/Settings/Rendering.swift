@@ -123,6 +123,7 @@ private struct Page {
             }
         }
         line("shards", common.shards == 0 ? "auto" : "\(common.shards)")
+        line("polling", common.polling.rawValue)
         line("drain", Quantity.text(common.drain))
         mapping("limits") { page in
             page.line("connections", "\(common.maxConnections)")

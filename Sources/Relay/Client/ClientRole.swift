@@ -362,7 +362,10 @@ final class ClientRole: Role, Host, CarrierOwner, Sleeper {
     func carrierSaidBye(_ carrier: Carrier) { carrier.violated("BYE by a server") }
     func carrierMayGoOn(_ carrier: Carrier) -> Bool { true }
 
-    func carrierLostStream(_ carrier: Carrier) { leaveIfDone() }
+    func carrierLostStream(_ carrier: Carrier) {
+        shared.touch(at: shard.moment)
+        leaveIfDone()
+    }
 
     func carrierLeaves(_ carrier: Carrier) {
         if carrier === trunk { retireTrunk() }

@@ -85,14 +85,17 @@ final class Poller {
         table[Int(endpoint.fd)] = nil
     }
 
-    /// Waits up to `timeout` milliseconds (-1: until something happens), updates flags and calls each
-    /// driver and acceptor concerned. Returns whether the mailbox has letters.
-    func poll(timeout: Int32, afterWait: (_ events: Int) -> Void) -> Bool {
-        let count = epoll_wait(epoll, events, Int32(Self.eventsPerTurn), timeout)
-        afterWait(max(0, Int(count)))
-        guard count > 0 else { return false }
+    /// Waits up to `timeout` milliseconds (-1: until something happens). Returns how many events there are for
+    /// `dispatch`.
+    func wait(timeout: Int32) -> Int {
+        max(0, Int(epoll_wait(epoll, events, Int32(Self.eventsPerTurn), timeout)))
+    }
+
+    /// Updates the flags that the last `count` events concern, and calls each driver and acceptor. Returns whether
+    /// the mailbox has letters.
+    func dispatch(_ count: Int) -> Bool {
         var letters = false
-        for index in 0..<Int(count) {
+        for index in 0..<count {
             let event = events[index]
             let fd = Int32(truncatingIfNeeded: event.data.u64 & 0x7FFF_FFFF)
             let generation = UInt32(truncatingIfNeeded: event.data.u64 >> 32)

@@ -40,6 +40,8 @@ final class Shard {
     @exclusivity(unchecked) private var momentOfTurn: ContinuousClock.Instant?
     private let clock: () -> Nanoseconds
     private let timers = Timers()
+    private let polls: Bool
+    @exclusivity(unchecked) private var polling = Polling()
     @exclusivity(unchecked) private var again: [any Driver] = []
     /// Shared carriers whose streams have said something in this turn.
     @exclusivity(unchecked) private var flushes: [Carrier] = []
@@ -52,12 +54,13 @@ final class Shard {
     private(set) var role: (any Role)?
     private(set) var isDraining = false
 
-    /// `clock` is the monotonic clock, except in tests.
+    /// `clock` is the monotonic clock, except in tests; without `polls` waiting is always sleeping.
     init(
-        index: Int, mailbox: Mailbox, clock: @escaping () -> Nanoseconds = monotonicNow,
+        index: Int, mailbox: Mailbox, polls: Bool = false, clock: @escaping () -> Nanoseconds = monotonicNow,
         emit: @escaping @Sendable (RelayEvent) -> Void
     ) throws(RelayError) {
         self.clock = clock
+        self.polls = polls
         now = clock()
         self.index = index
         self.mailbox = mailbox
@@ -132,15 +135,34 @@ final class Shard {
         flush()
         runAgain()
         flush()
-        hasLetters = poller.poll(timeout: mayWait ? timeout() : 0) { events in
-            crowd += events
-            now = clock()
-            momentOfTurn = nil
-        }
+        let events = wait(mayWait ? timeout() : 0)
+        crowd += events
+        momentOfTurn = nil
+        hasLetters = poller.dispatch(events)
         while let timer = timers.popDue(now: now) {
             timer.fire(now: now)
         }
         flush()
+    }
+
+    /// Waits for events up to `timeout` milliseconds, polling at first where that is worthwhile. Reads the clock.
+    private func wait(_ timeout: Int32) -> Int {
+        let mayPoll = polls && timeout != 0 && polling.isWorthwhile
+        let since = now
+        var events = 0
+        if mayPoll {
+            // Who has something to do on this processor goes first: then polling costs nobody anything.
+            repeat {
+                events = poller.wait(timeout: 0)
+                now = clock()
+            } while events == 0 && now &- since < Polling.longest && sched_yield() == 0
+        }
+        if events == 0 {
+            events = poller.wait(timeout: timeout)
+            now = clock()
+        }
+        if timeout != 0 { polling.waited(now &- since, for: events, polled: mayPoll) }
+        return events
     }
 
     private func flush() {

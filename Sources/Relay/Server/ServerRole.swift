@@ -18,10 +18,8 @@ final class ServerRole: Role, Host, CarrierOwner, Sleeper {
     private var listeners: [Listener] = []
     private var newcomers: [ObjectIdentifier: Newcomer] = [:]
     private var carriers: [ObjectIdentifier: Carrier] = [:]
-    /// Those that are shared.
-    private var trunks: [ObjectIdentifier: Carrier] = [:]
-    /// Streams on them.
-    private var sharedStreams: Int { trunks.values.reduce(0) { $0 + $1.sharedStreams } }
+    /// Those that are shared, by conversation.
+    private var trunks: [ConversationID: [Carrier]] = [:]
     /// What new carriers still have to say, by carrier.
     private var confirmations: [ObjectIdentifier: Confirmation] = [:]
     private var isDraining = false
@@ -51,7 +49,7 @@ final class ServerRole: Role, Host, CarrierOwner, Sleeper {
         listeners = []
         for newcomer in Array(newcomers.values) { newcomer.turnAway("draining") }
         for carrier in Array(carriers.values) where !carrier.hasStream { carrier.retire() }
-        for trunk in Array(trunks.values) { trunk.retire() }
+        for trunk in trunks.values.joined() { trunk.retire() }
         if openStreams > 0 { shard.emit(.draining(streams: openStreams)) }
     }
 
@@ -65,7 +63,9 @@ final class ServerRole: Role, Host, CarrierOwner, Sleeper {
 
     var isFinished: Bool { carriers.isEmpty && newcomers.isEmpty }
 
-    private var openStreams: Int { carriers.count - trunks.count + sharedStreams }
+    private var openStreams: Int {
+        trunks.values.joined().reduce(carriers.count) { $0 - 1 + $1.sharedStreams }
+    }
 
     // MARK: Newcomers
 
@@ -132,7 +132,7 @@ final class ServerRole: Role, Host, CarrierOwner, Sleeper {
     func carrier(_ carrier: Carrier, opens message: OpenMessage) { open(message, on: carrier, for: carrier) }
 
     func carrier(_ carrier: Carrier, opens message: OpenMessage, as stream: SharedStream) {
-        guard sharedStreams + carriers.count <= connectionLimit else { return stream.refuse(.resourceExhausted) }
+        guard shard.counters.streamsOpen <= connectionLimit else { return stream.refuse(.resourceExhausted) }
         open(message, on: carrier, for: stream)
     }
 
@@ -143,7 +143,9 @@ final class ServerRole: Role, Host, CarrierOwner, Sleeper {
             return stream.refuse(.serviceNotAllowed)
         }
         // Nothing expired is served, whether or not a sweep has come by; clients stop a little earlier.
-        guard shared.vault.touch(carrier.peer.conversation, at: shard.moment) else { return stream.outlivedConversation() }
+        guard shared.vault.touch(carrier.peer.conversation, at: shard.moment) else {
+            return stream.outlivedConversation()
+        }
         if let addresses = route.literal ?? shared.resolver.known(route.target, at: shard.now) {
             return stream.dial(addresses, limit: route.limit)
         }
@@ -169,19 +171,19 @@ final class ServerRole: Role, Host, CarrierOwner, Sleeper {
         carrier.retire()
     }
 
-    func carrierIsShared(_ carrier: Carrier) { trunks[ObjectIdentifier(carrier)] = carrier }
+    func carrierIsShared(_ carrier: Carrier) { trunks[carrier.peer.conversation, default: []].append(carrier) }
     /// The carrier that was known as `id`, if it is still here.
     func carrier(_ id: ObjectIdentifier) -> Carrier? { carriers[id] }
 
     /// The stream with this number on a shared carrier of the conversation.
     func sharedStream(_ number: UInt64, of conversation: ConversationID) -> SharedStream? {
-        for trunk in trunks.values where trunk.belongs(to: conversation) {
+        for trunk in trunks[conversation] ?? [] {
             if let stream = trunk.sharing?.streams[number] { return stream }
         }
         return nil
     }
 
-    func carrierLostStream(_ carrier: Carrier) {}
+    func carrierLostStream(_ carrier: Carrier) { shared.vault.touch(carrier.peer.conversation, at: shard.moment) }
     func carrierLeaves(_ carrier: Carrier) { carrier.violated("LEAVING by a client") }
     func streamIsHeavy(_ stream: SharedStream) {}
 
@@ -204,12 +206,19 @@ final class ServerRole: Role, Host, CarrierOwner, Sleeper {
     func carrierClosed(_ carrier: Carrier, _ end: CarrierEnd) {
         guard carriers.removeValue(forKey: ObjectIdentifier(carrier)) != nil else { return }
         confirmations.removeValue(forKey: ObjectIdentifier(carrier))?.deadline?.cancel()
-        trunks[ObjectIdentifier(carrier)] = nil
+        forgetTrunk(carrier)
         switch end {
         case .orderly: break
         case .streamBroken(let why): shard.emit(.streamBroken(carrier.service, why))
         case .lost(let why): shard.emit(.carrierLost(why))
         }
+    }
+
+    private func forgetTrunk(_ carrier: Carrier) {
+        let id = carrier.peer.conversation
+        guard var shared = trunks[id] else { return }
+        shared.removeAll { $0 === carrier }
+        trunks[id] = shared.isEmpty ? nil : shared
     }
 
     private func endCarriers(of conversation: ConversationID) {

@@ -240,7 +240,9 @@ final class SharedStream: Driver, Dialler {
         guard !finReceived else { return carrier.violated("DATA behind FIN") }
         receivedTotal &+= UInt64(bytes.count)
         shard.counters.bytesIn &+= UInt64(bytes.count)
-        guard receivedTotal &- credited <= RecordHeader.window else { return carrier.violated("DATA beyond its window") }
+        guard receivedTotal &- credited <= RecordHeader.window else {
+            return carrier.violated("DATA beyond its window")
+        }
         var rest = bytes
         if backlog.isEmpty, let app, app.writable {
             switch app.send(bytes.baseAddress!, bytes.count) {
