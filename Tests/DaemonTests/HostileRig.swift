@@ -23,13 +23,15 @@ final class HostileRig: Sendable {
     private let size: Int
 
     /// What the hostile tests want of the daemons: broken carriers noticed soon, nothing held back by rate limits, and
-    /// one carrier in the pool, so that a lane uses few.
+    /// one carrier in the pool, so that a lane uses few. Each stream has a carrier of its own, so that a frame belongs to
+    /// one stream, unless a test wants it otherwise.
     static func plan(_ service: SmallService) -> TunnelPlan {
         TunnelPlan(to: service.endpoint).with {
             $0.heartbeat = "500ms"
             $0.deadAfter = "2s"
             $0.pool = "{floor: 1, cap: 4}"
             $0.shards = "1"
+            $0.carrier = "own"
             $0.admission = "{pair-rate: 10000, pair-burst: 10000}"
         }
     }

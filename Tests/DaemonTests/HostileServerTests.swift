@@ -81,7 +81,7 @@ extension OneAtATime {
                 let identity = try Identity.load(path: scene.path("server.key"))
                 let server = try FakeServer(as: identity)
                 scene.atEnd { server.listener.close() }
-                var plan = TunnelPlan(to: .loopback(9))
+                var plan = TunnelPlan(to: .loopback(9)).with { $0.carrier = "own" }
                 // Nothing but the misdeed can make the client close a carrier.
                 plan.heartbeat = "60s"
                 plan.deadAfter = "120s"

@@ -31,13 +31,14 @@ struct CarrierUnit: Sendable, Hashable {
     static let rekey = Kind.frame(9)
     static let confirm = Kind.frame(11)
     static let confirmed = Kind.frame(12)
+    static let bundle = Kind.frame(13)
 
     let kind: Kind
     let bytes: [UInt8]
 
     /// A frame that belongs to a stream: not a confirmation, heartbeat, REKEY or BYE, which come when they come.
     var isOfStream: Bool {
-        if case .frame(let type) = kind { (1...6).contains(type) } else { false }
+        if case .frame(let type) = kind { (1...6).contains(type) || (13...16).contains(type) } else { false }
     }
 }
 
@@ -64,7 +65,7 @@ struct CarrierSplitter: Sendable {
             guard let size = Self.handshakeSizes[rest[3]] else { return cut(rest.count, .loose) }
             return rest.count >= size ? cut(size, .handshake(rest[3])) : nil
         }
-        guard (1...12).contains(rest[0]), rest[1...3].allSatisfy({ $0 == 0 }) else { return cut(rest.count, .loose) }
+        guard (1...16).contains(rest[0]), rest[1...3].allSatisfy({ $0 == 0 }) else { return cut(rest.count, .loose) }
         guard rest.count >= Self.headerSize else { return nil }
         let length = rest[4..<8].reduce(0) { $0 << 8 | Int($1) }
         guard length <= Self.mostPlaintext else { return cut(rest.count, .loose) }

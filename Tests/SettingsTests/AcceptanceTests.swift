@@ -45,6 +45,7 @@ struct AcceptanceTests {
             identity: workshop.client, identityPath: workshop.path("client.key"),
             services: [postgres: ClientService(listen: [.tcp(host: "127.0.0.1", port: 5432)])])
         #expect(settings == expected)
+        #expect(settings.services[postgres]?.carrier == .shared)
         #expect(settings.pool.floor == 2)
         #expect(settings.pool.cap == 64)
         #expect(settings.waiting.most == 1024)
@@ -91,7 +92,8 @@ struct AcceptanceTests {
         identity: client.key
         services:
           postgres: {listen: ["127.0.0.1:5432", "[::1]:5432"]}
-          redis: {listen: unix:/run/redis.sock}
+          redis: {listen: unix:/run/redis.sock, carrier: own}
+          web: {listen: "127.0.0.1:80", carrier: shared}
         pool: {floor: 0, cap: 7}
         waiting: {most: 0, at-most: 1m}
         carriers: {heartbeat: 1s}
@@ -135,12 +137,14 @@ struct AcceptanceTests {
     @Test("Every key of a client's file arrives where it belongs")
     func everyClientKey() throws {
         let settings = try workshop.client(Self.fullClient)
+        let web = try #require(ServiceID("web"))
         let expected = ClientSettings(
             server: .tcp(host: "2001:db8::1", port: 7700), serverKey: workshop.server.publicKey,
             identity: workshop.client, identityPath: workshop.path("client.key"),
             services: [
                 postgres: ClientService(listen: [.tcp(host: "127.0.0.1", port: 5432), .tcp(host: "::1", port: 5432)]),
-                redis: ClientService(listen: [.unix(path: "/run/redis.sock")]),
+                redis: ClientService(listen: [.unix(path: "/run/redis.sock")], carrier: .own),
+                web: ClientService(listen: [.tcp(host: "127.0.0.1", port: 80)], carrier: .shared),
             ],
             pool: PoolSettings(floor: 0, cap: 7), waiting: WaitingSettings(most: 0, atMost: .seconds(60)),
             common: CommonSettings(heartbeat: .seconds(1), drain: .seconds(3600), logLevel: .error))
@@ -208,6 +212,13 @@ struct AcceptanceTests {
             #expect(again == settings, "\(settings.rendering)")
             #expect(again.rendering == settings.rendering)
         }
+    }
+
+    @Test("What carries a service's streams is shown for each service")
+    func carrierRendering() throws {
+        let rendering = try workshop.client(Self.fullClient).rendering
+        let shown = rendering.split(separator: "\n").filter { $0.hasPrefix("    carrier: ") }
+        #expect(shown == ["    carrier: shared", "    carrier: own", "    carrier: shared"], "\(rendering)")
     }
 
     @Test("Random settings read back equal from what they are shown as")

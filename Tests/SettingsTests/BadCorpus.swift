@@ -131,6 +131,16 @@ extension BadCase {
             "a mistyped key further down", server("carriers:\n  rekey: {frame: 100}\n"),
             Expected("8:11", "unknown key \"frame\" in carriers.rekey", "did you mean frames?")),
         BadCase(
+            "a client's key of a service in a server's file",
+            "listen: \"a:1\"\nidentity: server.key\ndevices: {}\nservices:\n  x: {target: \"b:1\", carrier: own}\n",
+            Expected("5:22", "unknown key \"carrier\" in services.x", "belongs under a service in a client's file")),
+        BadCase(
+            "a key of a service at the top", client("carrier: own\n"),
+            Expected("5:1", "unknown key \"carrier\"", "belongs under a service in a client's file")),
+        BadCase(
+            "a mistyped key of a client's service", client("  redis: {listen: \"127.0.0.1:6379\", carier: own}\n"),
+            Expected("5:37", "unknown key \"carier\" in services.redis", "did you mean carrier?")),
+        BadCase(
             "a mistyped key of a service",
             "listen: \"a:1\"\nidentity: server.key\ndevices: {}\nservices:\n  x: {target: \"b:1\", conect-timeout: 1s}\n",
             Expected("5:22", "unknown key \"conect-timeout\" in services.x", "did you mean connect-timeout?")),
@@ -254,6 +264,22 @@ extension BadCase {
         BadCase(
             "sizes", server("carriers: {rekey: {bytes: 16GB}}\n"),
             Expected("7:27", "carriers.rekey.bytes: \"16GB\" is not a size", "GiB")),
+        BadCase(
+            "carriers that a service cannot have",
+            client(
+                """
+                  a: {listen: "127.0.0.1:1", carrier: onw}
+                  b: {listen: "127.0.0.1:2", carrier: dedicated}
+                  c: {listen: "127.0.0.1:3", carrier: Shared}
+                  d: {listen: "127.0.0.1:4", carrier: [own]}
+                  e: {listen: "127.0.0.1:5", carrier: }
+
+                """),
+            Expected("5:39", "services.a.carrier: unknown carrier \"onw\"", "did you mean own?"),
+            Expected("6:39", "services.b.carrier: unknown carrier \"dedicated\"", "known carriers: shared, own"),
+            Expected("7:39", "services.c.carrier: unknown carrier \"Shared\"", "did you mean shared?"),
+            Expected("8:39", "services.d.carrier must be one of shared, own, found a list", "write one of"),
+            Expected("9:39", "services.e.carrier must be one of shared, own, found nothing", "write one of")),
         BadCase(
             "a mistyped log level", server("log: {level: warn}\n"),
             Expected("7:14", "unknown level \"warn\"", "did you mean warning?")),

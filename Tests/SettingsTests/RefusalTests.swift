@@ -56,7 +56,7 @@ struct RefusalTests {
         }
     }
 
-    private let clientKeys = "server, identity, services, pool, waiting, carriers, shards, drain, limits, log"
+    private let clientKeys = "server, identity, services, pool, waiting, carriers, shards, polling, drain, limits, log"
 
     // MARK: Bytes and files
 

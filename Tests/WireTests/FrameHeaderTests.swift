@@ -24,7 +24,8 @@ struct FrameHeaderTests {
     func lengths() {
         let legal: [FrameType: Set<Int>] = [
             .open: Set(33...95), .data: Set(1...65536), .fin: [8], .closed: [0], .refused: [1], .abort: [1], .ping: [0],
-            .pong: [0], .rekey: [1, 33], .bye: [0], .confirm: [0], .confirmed: [0], .bundle: Set(12...65536), .move: [17],
+            .pong: [0], .rekey: [1, 33], .bye: [0], .confirm: [0], .confirmed: [0], .bundle: Set(12...65536),
+            .move: [17],
             .moved: [9], .stays: [0],
         ]
         for type in FrameType.allCases {

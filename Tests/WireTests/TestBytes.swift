@@ -43,6 +43,32 @@ extension RekeyMessage {
     var bytes: [UInt8] { written(encodedCount, write(to:)) }
 }
 
+extension RecordHeader {
+    init(_ bytes: [UInt8], at offset: Int = 0) throws(WireError) {
+        let result = bytes.withUnsafeBytes { bytes in
+            Result { () throws(WireError) in try RecordHeader(parsing: bytes, at: offset) }
+        }
+        self = try result.get()
+    }
+
+    var bytes: [UInt8] { written(RecordHeader.size, write(to:)) }
+}
+
+extension CreditMessage {
+    init(_ bytes: [UInt8]) throws { self = try bytes.withUnsafeBytes { try CreditMessage(parsing: $0) } }
+    var bytes: [UInt8] { written(encodedCount, write(to:)) }
+}
+
+extension MoveMessage {
+    init(_ bytes: [UInt8]) throws { self = try bytes.withUnsafeBytes { try MoveMessage(parsing: $0) } }
+    var bytes: [UInt8] { written(encodedCount, write(to:)) }
+}
+
+extension MovedMessage {
+    init(_ bytes: [UInt8]) throws { self = try bytes.withUnsafeBytes { try MovedMessage(parsing: $0) } }
+    var bytes: [UInt8] { written(encodedCount, write(to:)) }
+}
+
 /// A deterministic generator (splitmix64), so that a failing case can be run again.
 struct Noise: RandomNumberGenerator {
     var state: UInt64

@@ -22,6 +22,8 @@ struct TunnelPlan: Sendable {
     var heartbeat: String?
     var deadAfter: String?
     var rekey: String?
+    /// `own` or `shared`, of every service.
+    var carrier: String?
     var pool: String?
     var waiting: String?
     var conversation: String?
@@ -68,7 +70,8 @@ struct TunnelPlan: Sendable {
 
     func clientYAML(serverAddress: Endpoint, serverKey: String) -> String {
         var yaml = "server: {address: \"\(serverAddress)\", key: \"\(serverKey)\"}\nidentity: client.key\nservices:\n"
-        for service in services { yaml += "  \(service.name): {listen: [\(quoted(service.listen))]}\n" }
+        let choice = carrier.map { ", carrier: \($0)" } ?? ""
+        for service in services { yaml += "  \(service.name): {listen: [\(quoted(service.listen))]\(choice)}\n" }
         if let pool { yaml += "pool: \(pool)\n" }
         if let waiting { yaml += "waiting: \(waiting)\n" }
         return yaml + common() + clientExtra

@@ -34,6 +34,14 @@ final class Bench {
         return (endpoint(ours), TestSocket(tests))
     }
 
+    /// An endpoint like one that a listener accepted: whoever drops its descriptor resets the connection.
+    func accepted(_ kind: Connection = .unix) -> (Endpoint, TestSocket) {
+        let (endpoint, socket) = connection(kind)
+        resetWhenClosed(endpoint.fd, true)
+        endpoint.resetsByDefault = true
+        return (endpoint, socket)
+    }
+
     /// A carrier on this shard over the socket `fd`. `owner` must live as long as the bench.
     func carrier(
         _ side: Side, link fd: Int32, keys: consuming CarrierKeys, phase: Carrier.Phase, owner: RecordingOwner,
@@ -54,6 +62,24 @@ final class Bench {
     }
 
     func turn() { shard.turn(mayWait: false) }
+
+    /// Turns until nothing moves any more (unix sockets only: what is written is there at once).
+    func settle() {
+        var quiet = 0
+        var before = progress
+        while quiet < 4 {
+            turn()
+            let now = progress
+            quiet = now == before ? quiet + 1 : 0
+            before = now
+        }
+    }
+
+    private var progress: [Int] {
+        let counters = shard.counters
+        return [counters.framesIn, counters.framesOut, counters.bytesIn, counters.bytesOut].map(Int.init)
+            + carriers.flatMap { [$0.outStart, $0.outEnd, $0.filled, $0.parsed, $0.vectorFirst, $0.sharedStreams] }
+    }
 
     /// Turns until `isDone`; false if that does not happen. Loopback TCP hands packets over in its own
     /// time, so there is a real deadline, far beyond what it needs.

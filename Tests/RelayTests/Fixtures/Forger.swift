@@ -101,8 +101,10 @@ final class Forger {
         [kind.rawValue, 0] + bigEndian(UInt16(payload.count)) + bigEndian(stream) + payload
     }
 
-    private static var openPlaintext: [UInt8] {
-        let message = OpenMessage(streamNumber: 1, source: .none, service: ServiceID("echo")!)
+    private static var openPlaintext: [UInt8] { openPlaintext(1) }
+
+    static func openPlaintext(_ stream: UInt64) -> [UInt8] {
+        let message = OpenMessage(streamNumber: stream, source: .none, service: ServiceID("echo")!)
         var plaintext = [UInt8](repeating: 0, count: message.encodedCount)
         plaintext.withUnsafeMutableBytes { message.write(to: $0.baseAddress!) }
         return plaintext

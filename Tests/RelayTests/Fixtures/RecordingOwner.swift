@@ -30,6 +30,8 @@ final class RecordingOwner: CarrierOwner {
     var confirmsBack = false
     /// Called after the call was recorded.
     var onIdle: ((Carrier) -> Void)?
+    /// Called after a stream on a shared carrier was recorded; without it the stream waits among `seekers`.
+    var onOpen: ((SharedStream) -> Void)?
     /// Called after MOVE and a heavy stream were recorded.
     var onMove: ((Carrier, MoveMessage) -> Void)?
     var onHeavy: ((SharedStream) -> Void)?
@@ -45,7 +47,7 @@ final class RecordingOwner: CarrierOwner {
 
     func carrier(_ carrier: Carrier, opens message: OpenMessage, as stream: SharedStream) {
         calls.append(.opensShared(message))
-        seekers.append(stream)
+        if let onOpen { onOpen(stream) } else { seekers.append(stream) }
     }
 
     func carrier(_ carrier: Carrier, takesOver message: MoveMessage) {

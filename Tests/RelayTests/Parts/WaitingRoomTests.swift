@@ -13,7 +13,9 @@ import Wire
         self.bench = bench
         let pairs = (0..<4).map { _ in bench.connection() }
         ends = pairs.map(\.1)
-        applications = pairs.map { Application(endpoint: $0.0, service: ServiceID("echo")!, source: .none, shares: true) }
+        applications = pairs.map {
+            Application(endpoint: $0.0, service: ServiceID("echo")!, source: .none, shares: true)
+        }
     }
 
     @Test("Who came first is served first")
@@ -39,5 +41,25 @@ import Wire
         #expect(room.nextOverdue(now: 20) == nil)
         #expect(room.nextDeadline == 30)
         #expect(room.count == 2)
+    }
+
+    @Test("Those who want a carrier of their own are counted as they come and go")
+    func unshared() {
+        var room = WaitingRoom()
+        for (index, application) in applications.enumerated() {
+            let shares = index % 2 == 0
+            let one = Application(
+                endpoint: application.endpoint, service: application.service, source: .none, shares: shares)
+            room.enter(one, until: 10)
+        }
+        #expect(room.count == 4 && room.unshared == 2)
+        #expect(room.next()?.shares == true)
+        #expect(room.count == 3 && room.unshared == 2)
+        #expect(room.nextOverdue(now: 10)?.shares == false)
+        #expect(room.count == 2 && room.unshared == 1)
+        #expect(room.nextOverdue(now: 9) == nil)
+        #expect(room.unshared == 1)
+        while room.next() != nil {}
+        #expect(room.isEmpty && room.unshared == 0)
     }
 }
