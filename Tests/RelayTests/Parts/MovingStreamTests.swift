@@ -1,3 +1,4 @@
+import CLinux
 import Testing
 import Wire
 
@@ -15,7 +16,8 @@ import Wire
         let stream = MovingStream(
             endpoint.detach(), service: ServiceID("echo")!, sent: progress,
             received: StreamProgress(total: 9, hasEnded: true), isEndPassedOn: false, backlog: &backlog)
-        #expect(backlog.isEmpty)
+        let isGivenAway = backlog.isEmpty
+        #expect(isGivenAway)
         return stream
     }
 
@@ -39,7 +41,7 @@ import Wire
         app.write([5])
         #expect(other.turn { adopted.readable && adopted.writable })
         var byte: UInt8 = 0
-        guard case .moved(1) = adopted.read(&byte, 1) else { return #expect(Bool(false), "nothing to read") }
+        _ = adopted.read(&byte, 1)
         #expect(byte == 5)
         adopted.close()
         #expect(bench.turn { app.read() == .ended })
@@ -52,7 +54,7 @@ import Wire
         #expect(stream?.waiting == nil)
         let adopted = try #require(stream?.adopt(on: bench.shard.poller))
         stream = nil
-        guard case .moved(1) = adopted.send([8], 1) else { return #expect(Bool(false), "closed") }
+        _ = adopted.send([8], 1)
         #expect(bench.turn { app.read() == .bytes([8]) })
         adopted.close()
     }

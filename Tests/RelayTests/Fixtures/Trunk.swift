@@ -9,7 +9,7 @@ import Wire
 @testable import Relay
 
 /// Two shared carriers back to back. The server's owner connects a target for every OPEN at once.
-final class SharedTunnel {
+final class Trunk {
     let bench: Bench
     let clientOwner = RecordingOwner()
     let serverOwner = RecordingOwner()

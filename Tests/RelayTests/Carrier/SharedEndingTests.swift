@@ -1,0 +1,192 @@
+import Settings
+import Testing
+import Wire
+
+@testable import Relay
+
+/// How streams of a shared carrier end, and how the carrier does.
+@Suite struct SharedEndingTests {
+    @Test("Either end may close first, and the other direction goes on", arguments: [true, false])
+    func halfClose(_ clientFirst: Bool) throws {
+        let tunnel = try Trunk()
+        let stream = try tunnel.open()
+        let (first, second) =
+            clientFirst ? (stream.application, stream.target) : (stream.target, stream.application)
+        first.write([1, 2])
+        first.shutdownWrite()
+        tunnel.settle()
+        #expect(second.readAll() == ([1, 2], .ended))
+        for round in 0..<20 as Range<UInt8> {
+            second.write([round])
+            tunnel.settle()
+            #expect(first.read() == .bytes([round]))
+        }
+        #expect(tunnel.client.sharedStreams == 1 && tunnel.server.sharedStreams == 1)
+        second.shutdownWrite()
+        tunnel.settle()
+        #expect(first.read() == .ended)
+        #expect(tunnel.client.sharedStreams == 0 && tunnel.server.sharedStreams == 0 && tunnel.lent == 0)
+        #expect(tunnel.clientOwner.calls.count { $0 == .lostStream } == 1)
+        tunnel.expectUnbroken()
+    }
+
+    @Test("A stream that is refused ends alone, with its reason", arguments: CloseReason.allCases)
+    func refused(_ reason: CloseReason) throws {
+        let (forger, apps) = try Forger.sharing(posingAs: .server, streams: 2, apps: .tcp)
+        forger.say(.refused(1, reason))
+        #expect(forger.bench.ending(apps[0]).then == .broken(TestSocket.connectionReset))
+        forger.say(.data(2, [7]))
+        #expect(forger.bench.turn { apps[1].read() == .bytes([7]) })
+        #expect(forger.carrier.phase == .shared && forger.bench.shard.counters.brokenStreams == 1)
+    }
+
+    @Test("A server refuses one stream and serves the next")
+    func refuses() throws {
+        let forger = try Forger(posingAs: .client)
+        forger.send(.confirm)
+        forger.say(.open(1), .data(1, [1]), .open(2))
+        forger.settle()
+        #expect(forger.owner.calls.starts(with: [.confirmed, .shared]))
+        try #require(forger.owner.seekers.count == 2)
+        let (failing, good) = (forger.owner.seekers[0], forger.owner.seekers[1])
+        failing.dialled(.timedOut)
+        let (endpoint, target) = forger.bench.accepted()
+        good.dialled(.connected(endpoint))
+        target.write([3])
+        forger.settle()
+        #expect(forger.receivedRecords() == [.refused(1, .targetTimedOut), .data(2, [3])])
+        #expect(failing.isOver && !good.isOver && forger.carrier.sharedStreams == 1)
+    }
+
+    @Test("A reset by either application ends its stream and no other", arguments: [Side.client, .server])
+    func reset(_ side: Side) throws {
+        let other: Side = side == .client ? .server : .client
+        let (forger, apps) = try Forger.sharing(posingAs: other, streams: 2, apps: .tcp)
+        apps[0].reset()
+        let reason = side == .client ? CloseReason.applicationReset : .targetReset
+        var said: [Record] = []
+        #expect(
+            forger.bench.turn {
+                said += forger.receivedRecords()
+                return !said.isEmpty
+            })
+        #expect(said == [.abort(1, reason)])
+        forger.say(.data(2, [7]))
+        #expect(forger.bench.turn { apps[1].read() == .bytes([7]) })
+        #expect(forger.carrier.phase == .shared && forger.carrier.sharedStreams == 1)
+    }
+
+    @Test("Link loss resets every stream that is not complete", arguments: [Side.client, .server], [false, true])
+    func lost(_ role: Side, _ halfClosed: Bool) throws {
+        let (forger, apps) = try Forger.sharing(posingAs: role, streams: 3, apps: .tcp)
+        if halfClosed {
+            forger.say(.fin(1, total: 0))
+            #expect(forger.bench.turn { apps[0].read() == .ended })
+            apps[1].shutdownWrite()
+            #expect(forger.bench.turn { forger.receivedRecords().contains(.fin(2, total: 0)) })
+        }
+        forger.link.close()
+        #expect(forger.bench.turn { forger.carrier.phase == .closed })
+        for (index, app) in apps.enumerated() {
+            let then = forger.bench.ending(app).then
+            // With FIN delivered the application has had its orderly end before.
+            #expect(then == (halfClosed && index == 0 ? .ended : .broken(TestSocket.connectionReset)))
+        }
+        #expect(forger.owner.lostBecause != nil)
+        let counters = forger.bench.shard.counters
+        #expect(counters.brokenStreams == 3 && counters.streamsOpen == 0 && forger.bench.shard.outliving == 0)
+    }
+
+    @Test("A complete stream whose application rests gets its last bytes, though the link is lost")
+    func outlives() throws {
+        let (forger, apps) = try Forger.sharing(posingAs: .server, streams: 2)
+        var generator = SeededGenerator(seed: 51)
+        var bytes: [UInt8] = []
+        var credited = 0
+        // Until the socket is full and a backlog stands behind it.
+        while bytes.count - credited < Int(RecordHeader.window) {
+            let count = min(RecordHeader.maxData, Int(RecordHeader.window) - (bytes.count - credited))
+            let piece = generator.bytes(count)
+            forger.say(.data(1, piece))
+            bytes += piece
+            forger.settle()
+            for record in forger.receivedRecords() where record.kind == .credit {
+                credited = record.payload.suffix(4).reduce(0) { $0 << 8 | Int($1) }
+            }
+        }
+        forger.say(.fin(1, total: bytes.count))
+        apps[0].shutdownWrite()
+        #expect(forger.bench.turn { forger.receivedRecords().contains(.fin(1, total: 0)) })
+        forger.link.close()
+        #expect(forger.bench.turn { forger.carrier.phase == .closed })
+        #expect(forger.bench.shard.outliving == 1)
+        let (received, then) = forger.bench.ending(apps[0])
+        #expect(received == bytes && then == .ended)
+        #expect(forger.bench.shard.outliving == 0)
+        let counters = forger.bench.shard.counters
+        #expect(counters.streamsOpen == 0 && counters.brokenStreams == 1, "the other one was not complete")
+    }
+
+    @Test("A server that leaves says so, takes what is under way to its end, and closes in order")
+    func leaving() throws {
+        let tunnel = try Trunk()
+        let stream = try tunnel.open()
+        tunnel.server.retire()
+        tunnel.settle()
+        #expect(tunnel.clientOwner.calls.contains(.leaves))
+        #expect(!tunnel.client.takesStreams)
+        tunnel.run([
+            Flow(100_000, from: stream.application, to: stream.target, largest: 3000, seed: 1),
+            Flow(100_000, from: stream.target, to: stream.application, largest: 3000, seed: 2),
+        ])
+        #expect(tunnel.turn { tunnel.client.phase == .closed && tunnel.server.phase == .closed })
+        #expect(tunnel.clientOwner.endedInOrder && tunnel.serverOwner.endedInOrder)
+        #expect(tunnel.bench.shard.counters.brokenStreams == 0 && tunnel.lent == 0)
+    }
+
+    @Test("A client that leaves is done when its streams are, and an empty carrier at once")
+    func clientLeaves() throws {
+        let tunnel = try Trunk()
+        let stream = try tunnel.open()
+        tunnel.client.retire()
+        tunnel.settle()
+        #expect(tunnel.client.phase == .shared && !tunnel.client.takesStreams)
+        stream.application.shutdownWrite()
+        stream.target.shutdownWrite()
+        #expect(tunnel.turn { tunnel.client.phase == .closed && tunnel.server.phase == .closed })
+        #expect(tunnel.clientOwner.endedInOrder && tunnel.serverOwner.endedInOrder)
+
+        let empty = try Trunk()
+        empty.settle()
+        empty.client.retire()
+        empty.settle()
+        #expect(empty.client.phase == .closed && empty.clientOwner.endedInOrder)
+    }
+
+    @Test("BYE on a shared carrier without streams reaches the server's owner")
+    func bye() throws {
+        let tunnel = try Trunk()
+        let stream = try tunnel.open()
+        stream.application.shutdownWrite()
+        stream.target.shutdownWrite()
+        tunnel.settle()
+        tunnel.client.sayBye()
+        tunnel.settle()
+        #expect(tunnel.serverOwner.calls.contains(.bye))
+        #expect(tunnel.clientOwner.endedInOrder && tunnel.serverOwner.endedInOrder)
+    }
+
+    @Test("A stream that waits for its target when the carrier ends is over, and its target is not wanted any more")
+    func lostWhileDialing() throws {
+        let forger = try Forger(posingAs: .client)
+        forger.send(.confirm)
+        forger.say(.open(1), .data(1, [1, 2, 3]))
+        forger.settle()
+        let stream = try #require(forger.owner.seekers.first)
+        forger.link.close()
+        forger.settle()
+        #expect(stream.isOver && !stream.awaitsTarget)
+        stream.refuse(.targetUnreachable)
+        #expect(forger.bench.shard.counters.streamsOpen == 0)
+    }
+}
