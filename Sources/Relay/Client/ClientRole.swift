@@ -130,7 +130,7 @@ final class ClientRole: Role, Host, CarrierOwner, Sleeper {
         return count
     }
 
-    private var emptyTrunk: Carrier? { trunk?.sharedStreams == 0 ? trunk : nil }
+    private var emptyTrunk: Carrier? { trunk?.phase == .shared && trunk?.sharedStreams == 0 ? trunk : nil }
 
     func accepted(_ fd: Int32, from address: SocketAddress, by listener: Listener) {
         guard let service = listener.service, let endpoint = shard.poller.add(fd: fd) else { return }

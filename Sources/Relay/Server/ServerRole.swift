@@ -137,7 +137,8 @@ final class ServerRole: Role, Host, CarrierOwner, Sleeper {
     }
 
     private func open(_ message: OpenMessage, on carrier: Carrier, for stream: some TargetSeeker) {
-        guard !isDraining else { return stream.refuse(.draining) }
+        // On a shared carrier it was on its way when the client heard of it.
+        guard !isDraining || carrier.phase == .shared else { return stream.refuse(.draining) }
         guard let route = route(message.service, for: carrier) else {
             shard.emit(.refused(device: carrier.peer.device, service: message.service.text))
             return stream.refuse(.serviceNotAllowed)
@@ -195,7 +196,8 @@ final class ServerRole: Role, Host, CarrierOwner, Sleeper {
     func carrierSaidBye(_ carrier: Carrier) {
         let id = carrier.peer.conversation
         // Every shard of the client says so.
-        guard shared.vault.isLive(id, at: .now) else { return carrier.end(.orderly) }
+        defer { carrier.end(.orderly) }
+        guard shared.vault.isLive(id, at: .now) else { return }
         shared.vault.remove(id)
         shard.emit(.conversationEnded("\(carrier.peer.device.text) logged off"))
         for mailbox in siblings {
@@ -222,7 +224,10 @@ final class ServerRole: Role, Host, CarrierOwner, Sleeper {
     }
 
     private func endCarriers(of conversation: ConversationID) {
-        for carrier in Array(carriers.values) where carrier.belongs(to: conversation) { carrier.end(.orderly) }
+        for carrier in Array(carriers.values) where carrier.belongs(to: conversation) {
+            // The end of a stream that is here may have come already without having been read.
+            carrier.hasStream ? carrier.retire() : carrier.end(.orderly)
+        }
     }
 
     // MARK: Conversations that end

@@ -349,7 +349,7 @@ final class Carrier: Driver, Sleeper {
     /// gets its last bytes written; any other is reset.
     func lost(_ why: String) {
         guard phase != .closed, !linkIsGone else { return }
-        guard phase != .shared else { return end(sharedStreams == 0 ? .orderly : .lost(why)) }
+        guard phase != .shared else { return end(hasOnlyLastBytes ? .orderly : .lost(why)) }
         let isComplete = finReceived && sourceEnded && outStart == outEnd
         guard isComplete, app != nil else { return end(phase == .idle ? .orderly : .lost(why)) }
         linkIsGone = true
@@ -373,7 +373,7 @@ final class Carrier: Driver, Sleeper {
         let wasMoving = moving
         phase = .closed
         moving = nil
-        if case .lost(let why) = how { endSharing(why) } else { endSharing("its carrier was closed") }
+        endSharing(how)
         wasMoving?.abort(.internalError, "the carrier it was moving to broke")
         heartbeat?.cancel()
         dial?.cancel()
@@ -402,11 +402,15 @@ final class Carrier: Driver, Sleeper {
     }
 
     private func leave() {
-        // One that never had a stream is closed at once, and so is a client's, which has nothing to lose.
-        guard side == .server, service != nil || phase == .shared else { return end(.orderly) }
+        // One that never had a stream is closed at once, and so is a client's that none shared: nothing can be lost.
+        guard phase == .shared || (side == .server && service != nil) else { return end(.orderly) }
         phase = .leaving
         lastHeard = shard.now
         link.shutdownWrite()
+        if side == .client {
+            heartbeat?.cancel()
+            armHeartbeat()
+        }
         shard.again(self)
     }
 
@@ -423,10 +427,14 @@ final class Carrier: Driver, Sleeper {
         }
     }
 
-    /// Logs off (client, idle only) and closes.
+    /// Logs off (client, without a stream) and closes.
     func sayBye() {
-        guard phase == .idle || (phase == .shared && sharedStreams == 0) else { return end(.orderly) }
-        sayLastWords(.bye, nil)
+        if phase == .shared, sharedStreams == 0 {
+            // The last stream's bytes may still be here.
+            due.insert(.bye)
+            return leaveWhenEmpty()
+        }
+        if phase == .idle { sayLastWords(.bye, nil) }
         end(.orderly)
     }
 }

@@ -19,6 +19,10 @@ extension Carrier {
     /// Arms the next look at the peer.
     func armHeartbeat() {
         // Rounded up to a sixteenth of a heartbeat, so that idle carriers wake the loop together.
+        guard phase != .leaving || side == .server else {
+            heartbeat = shard.arm(self, after: 1_000_000_000)
+            return
+        }
         let grain = max(timings.heartbeat / 16, 1_000_000)
         let next = (shard.now &+ timings.heartbeat &+ grain &- 1) / grain &* grain
         let giveUp = max(lastHeard &+ timings.deadAfter, shard.now)
@@ -28,7 +32,9 @@ extension Carrier {
     func wake(_ timer: Timer, now: Nanoseconds) {
         guard phase != .closed, !linkIsGone else { return }
         if phase == .leaving {
-            guard now &- min(lastHeard, now) < timings.deadAfter else { return end(.orderly) }
+            // What the peer's kernel has is not lost any more.
+            let mayWait = side == .server || link.hasUnsent
+            guard mayWait, now &- min(lastHeard, now) < timings.deadAfter else { return end(.orderly) }
         } else if isStalled {
             // Silence means nothing while nobody listens.
             lastHeard = now

@@ -74,7 +74,7 @@ extension Carrier {
         }
         vectorFirst = 0
         vectorEnd = 0
-        carried = nil
+        if carried != nil { carried = nil }
         return true
     }
 
@@ -281,7 +281,7 @@ extension Carrier {
     }
 
     private func handleBye() {
-        guard side == .server, phase == .idle || (phase == .shared && sharedStreams == 0) else {
+        guard side == .server, phase == .idle || (phase == .shared && hasOnlyLastBytes) else {
             return violated("BYE out of place")
         }
         owner.carrierSaidBye(self)
@@ -294,7 +294,7 @@ extension Carrier {
         filled = 0
         vectorFirst = 0
         vectorEnd = 0
-        carried = nil
+        if carried != nil { carried = nil }
         shard.regions.put(region)
     }
 }

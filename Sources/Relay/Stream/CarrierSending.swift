@@ -22,6 +22,7 @@ struct DueFrames: OptionSet {
     static let pong = DueFrames(rawValue: 8)
     static let closed = DueFrames(rawValue: 16)
     static let stays = DueFrames(rawValue: 32)
+    static let bye = DueFrames(rawValue: 64)
 }
 
 /// What is said when a stream comes to a carrier of its own.
@@ -172,7 +173,7 @@ extension Carrier {
     private static let dueFirst: [(DueFrames, FrameType)] = [
         (.confirm, .confirm), (.confirmed, .confirmed), (.pong, .pong), (.ping, .ping),
     ]
-    private static let dueThen: [(DueFrames, FrameType)] = [(.closed, .closed), (.stays, .stays)]
+    private static let dueThen: [(DueFrames, FrameType)] = [(.closed, .closed), (.stays, .stays), (.bye, .bye)]
 
     private func encodeHanding() -> Bool {
         guard let message = handing else { return true }

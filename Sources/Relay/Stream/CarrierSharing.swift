@@ -73,7 +73,8 @@ extension Carrier {
         if sharing.isLeaving, sharing.streams.isEmpty { flushSoon() }
     }
 
-    /// Takes no further streams, and ends when those that are here have ended.
+    /// Takes no further streams, and ends when those that are here have ended; a server serves those that the client
+    /// opened before it heard of that, too.
     func leaveWhenEmpty() {
         guard let sharing, !sharing.isLeaving else { return }
         sharing.isLeaving = true
@@ -204,10 +205,10 @@ extension Carrier {
         for (kind, stream, reason) in unsaid { say(kind, of: stream, reason) }
     }
 
-    /// Nothing is left to do here but to close.
+    /// Nothing is left to do here but to close (client). A server waits for that: an OPEN may be on its way.
     var hasLeftShared: Bool {
-        guard phase == .shared, let sharing, sharing.isLeaving else { return false }
-        return sharing.streams.isEmpty && sharing.filled == 0 && sharing.unsaid.isEmpty && !sharing.isLeavingDue
+        guard side == .client, phase == .shared, let sharing, sharing.isLeaving else { return false }
+        return sharing.streams.isEmpty && sharing.filled == 0 && sharing.unsaid.isEmpty
     }
 
     // MARK: Receiving
@@ -265,11 +266,20 @@ extension Carrier {
 
     // MARK: Ending
 
+    /// Every stream that is here has ended both ways; at most its last bytes are still to be written.
+    var hasOnlyLastBytes: Bool { sharing?.streams.values.allSatisfy(\.hasEnded) ?? true }
+
     /// The carrier is over, and its streams with it, but for those that have everything.
-    func endSharing(_ why: String) {
+    func endSharing(_ how: CarrierEnd) {
         guard let sharing else { return }
         self.sharing = nil
-        let everythingLeft = outStart == outEnd && sharing.filled == 0
-        for stream in sharing.streams.values { stream.carrierIsGone(everythingLeft: everythingLeft, why) }
+        var everythingLeft = outStart == outEnd && sharing.filled == 0
+        var because = "its carrier was closed"
+        switch how {
+        case .orderly: everythingLeft = true
+        case .lost(let why): because = why
+        case .streamBroken: break
+        }
+        for stream in sharing.streams.values { stream.carrierIsGone(everythingLeft: everythingLeft, because) }
     }
 }

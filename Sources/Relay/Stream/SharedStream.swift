@@ -302,6 +302,9 @@ final class SharedStream: Driver, Dialler {
 
     // MARK: Ending
 
+    /// Both directions have ended; the application may still have to take the last bytes.
+    var hasEnded: Bool { sourceEnded && finReceived }
+
     /// The stream is over when both directions have ended, unless somebody is about to take it over.
     private func finishIfOver() {
         guard !isOver, sourceEnded, finDelivered, !isMoving, claim == nil else { return }
@@ -342,7 +345,7 @@ final class SharedStream: Driver, Dialler {
 
     /// The carrier broke. A stream whose every byte has arrived here, and left, still gets its last bytes written.
     func carrierIsGone(everythingLeft: Bool, _ why: String) {
-        guard everythingLeft, sourceEnded, finReceived, let app, !isMoving, claim == nil else { return breakOff(why) }
+        guard everythingLeft, hasEnded, let app, !isMoving, claim == nil else { return breakOff(why) }
         carrier.forget(self)
         shard.outliving += 1
         isOutliving = true
@@ -385,7 +388,7 @@ final class SharedStream: Driver, Dialler {
     }
 
     /// Whether MOVE may be said now (client): the server knows the stream, and it has not ended.
-    var mayMove: Bool { !isOver && !isMoving && isKnownToPeer && !(sourceEnded && finReceived) }
+    var mayMove: Bool { !isOver && !isMoving && isKnownToPeer && !hasEnded }
 
     /// MOVE is said with what this returns (client).
     func beginMove() -> MoveMessage {

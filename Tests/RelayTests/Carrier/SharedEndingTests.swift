@@ -100,20 +100,8 @@ import Wire
     @Test("A complete stream whose application rests gets its last bytes, though the link is lost")
     func outlives() throws {
         let (forger, apps) = try Forger.sharing(posingAs: .server, streams: 2)
-        var generator = SeededGenerator(seed: 51)
-        var bytes: [UInt8] = []
-        var credited = 0
         // Until the socket is full and a backlog stands behind it.
-        while bytes.count - credited < Int(RecordHeader.window) {
-            let count = min(RecordHeader.maxData, Int(RecordHeader.window) - (bytes.count - credited))
-            let piece = generator.bytes(count)
-            forger.say(.data(1, piece))
-            bytes += piece
-            forger.settle()
-            for record in forger.receivedRecords() where record.kind == .credit {
-                credited = record.payload.suffix(4).reduce(0) { $0 << 8 | Int($1) }
-            }
-        }
+        let bytes = forger.fillWindow(of: 1)
         forger.say(.fin(1, total: bytes.count))
         apps[0].shutdownWrite()
         #expect(forger.bench.turn { forger.receivedRecords().contains(.fin(1, total: 0)) })
@@ -142,6 +130,94 @@ import Wire
         #expect(tunnel.turn { tunnel.client.phase == .closed && tunnel.server.phase == .closed })
         #expect(tunnel.clientOwner.endedInOrder && tunnel.serverOwner.endedInOrder)
         #expect(tunnel.bench.shard.counters.brokenStreams == 0 && tunnel.lent == 0)
+    }
+
+    @Test("A stream whose OPEN crosses LEAVING is served, and the server closes behind the client")
+    func openCrossesLeaving() throws {
+        let forger = try Forger(posingAs: .client)
+        forger.send(.confirm)
+        forger.say(.open(1))
+        forger.settle()
+        forger.owner.seekers.removeFirst().refuse(.targetRefused)
+        forger.carrier.retire()
+        forger.settle()
+        #expect(forger.receivedRecords() == [.refused(1, .targetRefused), .leaving])
+        #expect(forger.carrier.phase == .shared && forger.owner.ending == nil)
+        let target = try forger.sharedApp(2)
+        forger.say(.data(2, [1, 2, 3]))
+        target.write([4])
+        forger.settle()
+        #expect(target.read() == .bytes([1, 2, 3]))
+        #expect(forger.receivedRecords() == [.data(2, [4])])
+        forger.say(.fin(2, total: 3))
+        target.shutdownWrite()
+        forger.settle()
+        #expect(forger.carrier.sharedStreams == 0 && forger.carrier.phase == .shared)
+        forger.link.close()
+        forger.settle()
+        #expect(forger.owner.endedInOrder)
+    }
+
+    @Test("A client that logs off loses no byte that is still on its way, though its link is full")
+    func logsOffBehindLastBytes() throws {
+        let (forger, applications) = try Forger.sharing(posingAs: .server)
+        let filler = try forger.fillLink()
+        var generator = SeededGenerator(seed: 77)
+        let bytes = generator.bytes(10_000)
+        applications[0].write(bytes)
+        applications[0].shutdownWrite()
+        forger.say(.fin(1, total: 0))
+        #expect(forger.bench.turn { forger.carrier.sharedStreams == 0 })
+        #expect(forger.carrier.outStart < forger.carrier.outEnd)
+        forger.carrier.sayBye()
+        forger.settle()
+        #expect(forger.owner.ending == nil)
+        #expect(forger.bench.turn { forger.pour(filler) })
+        var frames: [Forger.Frame] = []
+        #expect(
+            forger.bench.turn {
+                frames += forger.received()
+                return frames.last?.type == .bye
+            })
+        let records = frames.filter { $0.type == .bundle }.flatMap(Forger.records)
+        #expect(records.filter { $0.kind == .data }.flatMap(\.payload) == bytes)
+        #expect(records.last == .fin(1, total: bytes.count))
+        #expect(forger.owner.ending == nil, "it waits until the server has everything")
+        forger.link.close()
+        forger.settle()
+        #expect(forger.owner.endedInOrder)
+    }
+
+    @Test("A client that leaves does not wait longer than until the server's kernel has everything")
+    func leavesByItself() throws {
+        let (forger, applications) = try Forger.sharing(posingAs: .server, link: .tcp)
+        forger.carrier.retire()
+        applications[0].shutdownWrite()
+        forger.say(.fin(1, total: 0))
+        #expect(forger.bench.turn { forger.carrier.phase == .leaving })
+        #expect(
+            forger.bench.turn {
+                forger.bench.pass(.milliseconds(100))
+                return forger.carrier.phase == .closed
+            })
+        #expect(forger.owner.endedInOrder)
+    }
+
+    @Test("BYE while a target still has to take the last bytes is in order, and it gets them")
+    func byeBeforeLastBytes() throws {
+        let (forger, apps) = try Forger.sharing(posingAs: .client)
+        // More than its socket takes: the rest waits behind it.
+        let bytes = forger.fillWindow(of: 1)
+        apps[0].shutdownWrite()
+        forger.settle()
+        forger.say(.fin(1, total: bytes.count))
+        forger.send(.bye)
+        forger.settle()
+        #expect(forger.owner.calls.contains(.bye))
+        forger.carrier.end(.orderly)
+        let (received, then) = forger.bench.ending(apps[0])
+        #expect(received == bytes && then == .ended)
+        #expect(forger.bench.shard.counters.brokenStreams == 0 && forger.bench.shard.outliving == 0)
     }
 
     @Test("A client that leaves is done when its streams are, and an empty carrier at once")

@@ -1,5 +1,6 @@
 // A forger on a shared carrier: bundles and their records instead of frames.
 import Codec
+import Glibc
 import Testing
 import Wire
 
@@ -72,6 +73,46 @@ extension Forger {
     /// The records of all bundles that came since the last call; other frames are passed over.
     func receivedRecords() -> [Record] {
         received().filter { $0.type == .bundle }.flatMap { Self.records(of: $0) }
+    }
+
+    /// Says as much of a stream as its window allows while its application takes nothing, and returns it.
+    func fillWindow(of stream: UInt64) -> [UInt8] {
+        var generator = SeededGenerator(seed: 51)
+        var bytes: [UInt8] = []
+        var credited = 0
+        while bytes.count - credited < Int(RecordHeader.window) {
+            let count = min(RecordHeader.maxData, Int(RecordHeader.window) - (bytes.count - credited))
+            let piece = generator.bytes(count)
+            say(.data(stream, piece))
+            bytes += piece
+            settle()
+            for record in receivedRecords() where record.kind == .credit && record.stream == stream {
+                credited = record.payload.suffix(4).reduce(0) { $0 << 8 | Int($1) }
+            }
+        }
+        return bytes
+    }
+
+    /// Bytes that fill the carrier's link, behind its back.
+    final class Filler {
+        var left = 0
+    }
+
+    /// Fills the link, so that the carrier cannot send before all of it was poured away.
+    func fillLink() throws -> Filler {
+        let filler = Filler()
+        let piece = [UInt8](repeating: 0, count: 65536)
+        for size in [65536, 4096, 1] {
+            while case let count = write(carrier.link.fd, piece, size), count > 0 { filler.left += count }
+        }
+        try #require(filler.left > 0)
+        return filler
+    }
+
+    /// Reads some of the filler; true once it is gone.
+    func pour(_ filler: Filler) -> Bool {
+        if case .bytes(let some) = link.read(min(filler.left, 4096)) { filler.left -= some.count }
+        return filler.left == 0
     }
 
     /// Takes a bundle apart.
