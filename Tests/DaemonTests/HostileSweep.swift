@@ -9,6 +9,8 @@ final class Sweep: Sendable {
         /// The carrier and stream it fell upon.
         var victim: (carrier: Int, stream: Int)?
         var applied = false
+        /// Bundles of the victim that have passed, by direction (shared carriers only).
+        var bundles: [CarrierDirection: Int] = [:]
     }
 
     private struct Done: Sendable {
@@ -20,12 +22,17 @@ final class Sweep: Sendable {
     }
 
     private let rig: HostileRig
+    /// The exchanges travel in bundles of a shared carrier, each alone on its lane's.
+    private let isShared: Bool
     private let ambushes: Mutex<[Ambush?]>
+    /// Shared carriers that a case fell upon: what still comes on them belongs to no later one.
+    private let spoiled = Mutex<Set<Int>>([])
     private let next = Ticket()
     private let done = Inbox<Done>()
 
-    init(on rig: HostileRig) {
+    init(on rig: HostileRig, shared: Bool = false) {
         self.rig = rig
+        isShared = shared
         ambushes = Mutex(Array(repeating: nil, count: rig.lanes.count))
     }
 
@@ -70,9 +77,13 @@ final class Sweep: Sendable {
     /// On the tap's thread.
     private func meet(_ unit: CarrierUnit, at place: UnitPlace) -> Verdict {
         let sweepCase: SweepCase? = ambushes.withLock { ambushes in
-            guard var ambush = ambushes[place.lane], !ambush.applied, place.indexInStream != nil else {
-                return nil
+            guard var ambush = ambushes[place.lane], !ambush.applied else { return nil }
+            guard !isShared else {
+                guard meetBundle(unit, at: place, &ambush) else { return nil }
+                ambushes[place.lane] = ambush
+                return ambush.applied ? ambush.sweepCase : nil
             }
+            guard place.indexInStream != nil else { return nil }
             if ambush.victim == nil && place.direction == .toServer && unit.kind == CarrierUnit.open {
                 ambush.victim = (place.carrier, place.stream)
             }
@@ -85,10 +96,27 @@ final class Sweep: Sendable {
         return sweepCase?.verdict(unit, place, rig.tap) ?? .pass(unit)
     }
 
+    /// Whether this is a bundle of the exchange: what begins one is the first bundle to the server behind its ambush.
+    private func meetBundle(_ unit: CarrierUnit, at place: UnitPlace, _ ambush: inout Ambush) -> Bool {
+        guard unit.kind == CarrierUnit.bundle else { return false }
+        if ambush.victim == nil, place.direction == .toServer, !spoiled.withLock({ $0.contains(place.carrier) }) {
+            ambush.victim = (place.carrier, 0)
+        }
+        guard let victim = ambush.victim, victim.carrier == place.carrier else { return false }
+        let index = ambush.bundles[place.direction, default: 0]
+        ambush.bundles[place.direction] = index + 1
+        ambush.applied = place.direction == ambush.sweepCase.direction && index == ambush.sweepCase.unit
+        if ambush.applied, ambush.sweepCase.consequence != .harmless {
+            _ = spoiled.withLock { $0.insert(place.carrier) }
+        }
+        return true
+    }
+
     private func judge(_ done: Done) -> [String] {
         let visits = rig.service.visits(of: done.exchange)
         var faults: [String] = []
-        if !done.applied { faults.append("never met its unit") }
+        // How many bundles an exchange takes depends on what meets in one turn; one each way it always has.
+        if !done.applied, !isShared || done.sweepCase.unit == 0 { faults.append("never met its unit") }
         if let fault = done.received.fault(against: done.exchange.answer) { faults.append("application: \(fault)") }
         if done.received.end == .silence { faults.append("the application was left hanging") }
         if visits.count > 1 { faults.append("the service saw the exchange \(visits.count) times") }
@@ -97,7 +125,7 @@ final class Sweep: Sendable {
             if visit.end == .silence { faults.append("the service was left hanging") }
         }
         let receivers = done.sweepCase.direction == .toServer ? visits : [done.received]
-        switch done.sweepCase.consequence {
+        switch done.applied ? done.sweepCase.consequence : .any {
         case .noOrderlyEnd:
             if receivers.contains(where: { $0.end == .orderly }) { faults.append("an orderly end was seen") }
         case .harmless:
