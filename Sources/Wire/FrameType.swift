@@ -35,6 +35,9 @@ package enum FrameType: UInt8, Sendable, CaseIterable {
     case moved = 15
     /// Server to client: there is no such stream any more; the carrier is idle again. Empty.
     case stays = 16
+    /// Server to client: this carrier takes no further streams. What the client opened before it knew is still served;
+    /// the carrier ends when the client closes it. Empty.
+    case leaving = 17
 
     /// Whether a plaintext of `length` bytes is legal in a frame of this type.
     package func allows(length: Int) -> Bool {
@@ -47,7 +50,7 @@ package enum FrameType: UInt8, Sendable, CaseIterable {
         case .bundle: RecordHeader.size...FrameHeader.maxPlaintext ~= length
         case .move: length == MoveMessage.size
         case .moved: length == MovedMessage.size
-        case .closed, .ping, .pong, .bye, .confirm, .confirmed, .stays: length == 0
+        case .closed, .ping, .pong, .bye, .confirm, .confirmed, .stays, .leaving: length == 0
         }
     }
 }

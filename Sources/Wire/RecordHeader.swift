@@ -24,8 +24,6 @@ package enum RecordKind: UInt8, Sendable, CaseIterable {
     case credit = 7
     /// Server to client: much more is to come, and the stream should move to a carrier of its own. Empty.
     case heavy = 8
-    /// Server to client: this carrier takes no further streams. Empty, and of no stream: number 0.
-    case leaving = 9
 
     /// Whether a payload of `length` bytes is legal in a record of this kind.
     package func allows(length: Int) -> Bool {
@@ -35,7 +33,7 @@ package enum RecordKind: UInt8, Sendable, CaseIterable {
         case .fin: length == FinMessage.size
         case .refused, .abort: length == ReasonMessage.size
         case .credit: length == CreditMessage.size
-        case .heavy, .leaving: length == 0
+        case .heavy: length == 0
         }
     }
 }
@@ -54,7 +52,7 @@ package struct RecordHeader: Equatable, Sendable {
     package let kind: RecordKind
     /// Bytes of payload.
     package let length: Int
-    /// Whose it is, as in the stream's OPEN, from 1; 0 for LEAVING alone.
+    /// Whose it is, as in the stream's OPEN, from 1.
     package let stream: UInt64
 
     /// The header of a record to send. `length` must be legal for `kind`: anything else is a defect of the caller.
@@ -79,7 +77,7 @@ package struct RecordHeader: Equatable, Sendable {
         self.kind = kind
         self.length = length
         stream = bytes.bigEndian(at: offset + 4)
-        guard (stream == 0) == (kind == .leaving) else { throw .misnumberedRecord(stream) }
+        guard stream != 0 else { throw .recordWithoutStream }
     }
 
     /// Writes 12 bytes at `destination`.

@@ -27,8 +27,8 @@ package enum WireError: Error, Equatable, Sendable {
     case unknownRecordKind(UInt8)
     /// A record that its bundle ends within, or whose kind never has this length.
     case illegalRecordLength(RecordKind, Int)
-    /// A record of one stream without a stream's number, or LEAVING with one.
-    case misnumberedRecord(UInt64)
+    /// A record whose stream number is 0.
+    case recordWithoutStream
     /// A byte that says yes or no is neither.
     case malformedFlag(UInt8)
     /// A handshake message that does not begin with "OW".

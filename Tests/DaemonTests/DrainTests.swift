@@ -2,6 +2,7 @@
 
 import Foundation
 import Glibc
+import Synchronization
 import Testing
 
 @Suite("Drain", .timeLimit(.minutes(2)))
@@ -50,6 +51,55 @@ struct DrainTests {
         }
     }
 
+    @Test("A server restarted in the middle of many short connections breaks none of them", arguments: ["1", "2"])
+    func restart(shards: String) async throws {
+        try await withScene { scene in
+            let echo = try scene.echo()
+            let tunnel = try await scene.tunnel(
+                TunnelPlan(to: echo.endpoint).with {
+                    $0.drain = "60s"
+                    $0.shards = shards
+                })
+            try await expectEcho(tunnel)
+            let endpoint = tunnel.endpoint()
+            let stop = Flag()
+            let counts = Inbox<Int>()
+            async let work: Void = withThrowingTaskGroup(of: Void.self) { group in
+                for worker in 0..<4 as Range<UInt64> {
+                    group.addTask {
+                        try await onThread {
+                            var done = 0
+                            while !stop.isSet {
+                                let bytes = Pattern.bytes(seed: worker &+ UInt64(done), count: 100)
+                                let socket = try Socket.connect(to: endpoint)
+                                try socket.send(bytes)
+                                try socket.finish()
+                                let received = socket.received()
+                                guard received.bytes == bytes, received.end == .orderly else {
+                                    throw TunnelError(description: "worker \(worker), \(done): \(received)")
+                                }
+                                done += 1
+                            }
+                            counts.put(done)
+                        }
+                    }
+                }
+                try await group.waitForAll()
+            }
+            for _ in 0..<5 {
+                let before = echo.accepted
+                try await eventually("connections are served") { echo.accepted > before + 50 }
+                tunnel.server.signal(SIGTERM)
+                #expect(try await tunnel.server.waitForEnd() == .exited(0))
+                try await tunnel.startServer()
+            }
+            stop.set()
+            try await work
+            #expect(counts.takeAll().reduce(0, +) >= 250)
+            try await tunnel.stop()
+        }
+    }
+
     @Test(
         "A stream that never ends is cut when the drain time-out has passed, with a reset, and the exit is 0",
         arguments: Side.allCases)
@@ -85,4 +135,11 @@ struct DrainTests {
             }
         }
     }
+}
+
+/// Set once, seen by all.
+private final class Flag: Sendable {
+    private let value = Mutex(false)
+    var isSet: Bool { value.withLock { $0 } }
+    func set() { value.withLock { $0 = true } }
 }

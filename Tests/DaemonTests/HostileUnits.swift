@@ -65,7 +65,7 @@ struct CarrierSplitter: Sendable {
             guard let size = Self.handshakeSizes[rest[3]] else { return cut(rest.count, .loose) }
             return rest.count >= size ? cut(size, .handshake(rest[3])) : nil
         }
-        guard (1...16).contains(rest[0]), rest[1...3].allSatisfy({ $0 == 0 }) else { return cut(rest.count, .loose) }
+        guard (1...17).contains(rest[0]), rest[1...3].allSatisfy({ $0 == 0 }) else { return cut(rest.count, .loose) }
         guard rest.count >= Self.headerSize else { return nil }
         let length = rest[4..<8].reduce(0) { $0 << 8 | Int($1) }
         guard length <= Self.mostPlaintext else { return cut(rest.count, .loose) }

@@ -16,7 +16,7 @@ struct FrameHeaderTests {
 
     @Test("Frame types have the numbers of the protocol")
     func types() {
-        #expect(FrameType.allCases.map(\.rawValue) == [UInt8](1...16))
+        #expect(FrameType.allCases.map(\.rawValue) == [UInt8](1...17))
         #expect(FrameType.open.rawValue == 1 && FrameType.rekey.rawValue == 9 && FrameType.confirmed.rawValue == 12)
     }
 
@@ -26,7 +26,7 @@ struct FrameHeaderTests {
             .open: Set(33...95), .data: Set(1...65536), .fin: [8], .closed: [0], .refused: [1], .abort: [1], .ping: [0],
             .pong: [0], .rekey: [1, 33], .bye: [0], .confirm: [0], .confirmed: [0], .bundle: Set(12...65536),
             .move: [17],
-            .moved: [9], .stays: [0],
+            .moved: [9], .stays: [0], .leaving: [0],
         ]
         for type in FrameType.allCases {
             for length in Array(0...200) + Array(65500...65600) {
@@ -39,7 +39,7 @@ struct FrameHeaderTests {
     @Test("Unknown types, flags, reserved bits and lengths are refused by what is wrong")
     func refused() {
         let good = FrameHeader(type: .fin, length: 8, nonce: 5).bytes
-        for type in [0, 17, 18, 127, 255] as [UInt8] {
+        for type in [0, 18, 19, 127, 255] as [UInt8] {
             #expect(throws: WireError.unknownFrameType(type)) { try FrameHeader(changing(good, 0, to: type)) }
         }
         for flags in 1...UInt8.max {

@@ -8,7 +8,6 @@ struct RecordHeaderTests {
     /// The payload lengths that are legal, by kind.
     private let legal: [RecordKind: Set<Int>] = [
         .open: Set(33...95), .data: Set(1...16384), .fin: [8], .refused: [1], .abort: [1], .credit: [8], .heavy: [0],
-        .leaving: [0],
     ]
 
     @Test("A record's header is laid out as the protocol says")
@@ -16,15 +15,12 @@ struct RecordHeaderTests {
         let header = RecordHeader(kind: .data, length: 0x1234, stream: 0x0102_0304_0506_0708)
         #expect(header.bytes == [2, 0, 0x12, 0x34, 1, 2, 3, 4, 5, 6, 7, 8])
         #expect(try RecordHeader(header.bytes + [UInt8](repeating: 7, count: 0x1234)) == header)
-        let leaving = RecordHeader(kind: .leaving, length: 0, stream: 0)
-        #expect(leaving.bytes == [9] + [UInt8](repeating: 0, count: 11))
-        #expect(try RecordHeader(leaving.bytes) == leaving)
         #expect(RecordHeader.size == 12 && RecordHeader.maxData == 16384 && RecordHeader.window == 65536)
     }
 
     @Test("Kinds have the numbers of the protocol, those of the frame types that mean the same")
     func kinds() {
-        #expect(RecordKind.allCases.map(\.rawValue) == [1, 2, 3, 5, 6, 7, 8, 9])
+        #expect(RecordKind.allCases.map(\.rawValue) == [1, 2, 3, 5, 6, 7, 8])
         for (kind, type) in [
             (RecordKind.open, FrameType.open), (.data, .data), (.fin, .fin), (.refused, .refused), (.abort, .abort),
         ] { #expect(kind.rawValue == type.rawValue) }
@@ -32,14 +28,13 @@ struct RecordHeaderTests {
 
     @Test("Each kind has exactly its legal lengths", arguments: RecordKind.allCases)
     func lengths(_ kind: RecordKind) throws {
-        let stream: UInt64 = kind == .leaving ? 0 : 1
         let payload = [UInt8](repeating: 0, count: 17_000)
         for length in Array(0...200) + Array(16_300...16_500) {
             let isLegal = legal[kind]!.contains(length)
             #expect(kind.allows(length: length) == isLegal)
-            let bytes = header(kind.rawValue, length, stream) + payload
+            let bytes = header(kind.rawValue, length, 1) + payload
             if isLegal {
-                #expect(try RecordHeader(bytes) == RecordHeader(kind: kind, length: length, stream: stream))
+                #expect(try RecordHeader(bytes) == RecordHeader(kind: kind, length: length, stream: 1))
             } else {
                 #expect(throws: WireError.illegalRecordLength(kind, length)) { try RecordHeader(bytes) }
             }
@@ -63,16 +58,16 @@ struct RecordHeaderTests {
         }
     }
 
-    @Test("LEAVING is of no stream, and everything else of one", arguments: RecordKind.allCases)
+    @Test("Every record is of a stream", arguments: RecordKind.allCases)
     func numbers(_ kind: RecordKind) throws {
         let length = legal[kind]!.min()!
         let payload = [UInt8](repeating: 0, count: length)
         for stream in [0, 1, 1 << 32, UInt64.max] {
             let bytes = header(kind.rawValue, length, stream) + payload
-            if (stream == 0) == (kind == .leaving) {
+            if stream != 0 {
                 #expect(try RecordHeader(bytes).stream == stream)
             } else {
-                #expect(throws: WireError.misnumberedRecord(stream)) { try RecordHeader(bytes) }
+                #expect(throws: WireError.recordWithoutStream) { try RecordHeader(bytes) }
             }
         }
     }
@@ -82,7 +77,7 @@ struct RecordHeaderTests {
         let front = [UInt8](repeating: 0xEE, count: offset)
         for (kind, lengths) in legal {
             let length = lengths.min()!
-            let record = header(kind.rawValue, length, kind == .leaving ? 0 : 5) + [UInt8](repeating: 0, count: length)
+            let record = header(kind.rawValue, length, 5) + [UInt8](repeating: 0, count: length)
             for count in 0..<record.count {
                 let bytes = front + record[..<count]
                 let expected: WireError =

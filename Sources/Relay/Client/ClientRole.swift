@@ -91,7 +91,7 @@ final class ClientRole: Role, Host, CarrierOwner, Sleeper {
         if cut > 0 { shard.emit(.cut(streams: cut)) }
         while let application = waiting.next() { turnAway(application, "drain time-out") }
         for carrier in Array(carriers.values) where carrier.phase != .idle && carrier !== emptyTrunk {
-            carrier.abort(.draining, "drain time-out")
+            carrier.hasStream ? carrier.abort(.draining, "drain time-out") : carrier.end(.orderly)
         }
         leaveIfDone()
     }
@@ -184,7 +184,7 @@ final class ClientRole: Role, Host, CarrierOwner, Sleeper {
         guard let trunk else { return }
         self.trunk = nil
         formerTrunks.append(trunk)
-        trunk.leaveWhenEmpty()
+        trunk.retire()
     }
 
     private func wait(_ application: Application) {
@@ -219,7 +219,7 @@ final class ClientRole: Role, Host, CarrierOwner, Sleeper {
 
     /// Takes in a carrier that is new or whose stream is over.
     private func give(_ carrier: Carrier) {
-        if !carrier.link.hungUp {
+        if !carrier.link.hungUp, !carrier.isRetiring {
             while let application = nextWaiting() {
                 guard application.shares else { return open(application, on: carrier) }
                 if trunk?.takesStreams == true {
@@ -234,8 +234,7 @@ final class ClientRole: Role, Host, CarrierOwner, Sleeper {
             if carrier.phase == .shared { return refill() }
             if let stream = nextHeavy() { return carrier.move(stream) }
         }
-        // A server that drains sends FIN behind CLOSED: such a carrier takes no further stream.
-        guard !carrier.link.hungUp, !isDraining || pool.count == 0, pool.put(carrier) else {
+        guard !carrier.link.hungUp, !carrier.isRetiring, !isDraining || pool.count == 0, pool.put(carrier) else {
             return carrier.end(.orderly)
         }
         leaveIfDone()
@@ -368,7 +367,9 @@ final class ClientRole: Role, Host, CarrierOwner, Sleeper {
     }
 
     func carrierLeaves(_ carrier: Carrier) {
-        if carrier === trunk { retireTrunk() }
+        guard carrier !== trunk else { return retireTrunk() }
+        pool.remove(carrier)
+        carrier.retire()
     }
 
     func streamIsHeavy(_ stream: SharedStream) {

@@ -9,6 +9,12 @@ protocol Driver: AnyObject {
     func advance()
 }
 
+/// A driver that may have more to do than a turn allows.
+protocol LastingDriver: Driver {
+    /// It has asked for another turn, which has not come yet. For `Shard.again` alone.
+    var isDueAgain: Bool { get set }
+}
+
 /// How a read or write on a non-blocking socket ended.
 enum Transfer {
     /// This many bytes, at least one.

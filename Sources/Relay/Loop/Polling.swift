@@ -14,32 +14,45 @@ struct Polling {
     /// Short waits in a row before polling is tried, at first and at most.
     private static var soonest: UInt32 { 8 }
     private static var latest: UInt32 { 4096 }
+    /// What a trial begins with, and what a poll in vain costs of it; one that succeeds earns 1 back.
+    private static var stake: Int { 8 }
+    /// The most that can be earned: so many polls in vain, and no more, follow each other.
+    private static var most: Int { 4 * stake }
 
     private var shortWaits: UInt32 = 0
     private var needed = soonest
-    private var successes: UInt32 = 0
+    private var credit = 0
 
-    var isWorthwhile: Bool { shortWaits >= needed }
+    var isWorthwhile: Bool { credit > 0 }
 
     /// The shard polled and then, if that brought nothing, slept: for `wait` nanoseconds in all until `events` came.
     mutating func waited(_ wait: Nanoseconds, for events: Int, polled: Bool) {
-        if polled { judge(succeeded: wait <= Self.longest) }
-        if wait <= Self.short, 1...Self.few ~= events {
-            shortWaits = min(shortWaits + 1, Self.latest)
+        if polled {
+            judge(succeeded: wait <= Self.longest, events)
+        } else if wait <= Self.short, 1...Self.few ~= events {
+            shortWaits += 1
+            if shortWaits >= needed { begin() }
         } else {
             shortWaits = 0
         }
     }
 
-    private mutating func judge(succeeded: Bool) {
-        if succeeded {
-            successes += 1
-            guard successes >= needed else { return }
-            needed = max(needed / 2, Self.soonest)
+    private mutating func begin() {
+        shortWaits = 0
+        credit = Self.stake
+    }
+
+    private mutating func judge(succeeded: Bool, _ events: Int) {
+        if events > Self.few {
+            credit = 0
+        } else if succeeded {
+            credit += 1
+            guard credit >= Self.most else { return }
+            credit = Self.most
+            needed = Self.soonest
         } else {
-            needed = min(needed * 2, Self.latest)
-            shortWaits = 0
+            credit -= Self.stake
+            if credit <= 0 { needed = min(needed * 2, Self.latest) }
         }
-        successes = 0
     }
 }

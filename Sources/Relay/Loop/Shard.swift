@@ -42,7 +42,7 @@ final class Shard {
     private let timers = Timers()
     private let polls: Bool
     @exclusivity(unchecked) private var polling = Polling()
-    @exclusivity(unchecked) private var again: [any Driver] = []
+    @exclusivity(unchecked) private var again: [any LastingDriver] = []
     /// Shared carriers whose streams have said something in this turn.
     @exclusivity(unchecked) private var flushes: [Carrier] = []
     @exclusivity(unchecked) private var flushing: [Carrier] = []
@@ -94,7 +94,12 @@ final class Shard {
     private static var crowdSize: Int { 32 }
 
     /// Calls `driver` again in the next turn: it has more to do, but others have waited long enough.
-    func again(_ driver: any Driver) { again.append(driver) }
+    /// However often it is called, `driver` gets one.
+    func again(_ driver: some LastingDriver) {
+        guard !driver.isDueAgain else { return }
+        driver.isDueAgain = true
+        again.append(driver)
+    }
 
     /// Flushes `carrier` once, when what is going on in this turn is done.
     func flushAtEndOfTurn(_ carrier: Carrier) { flushes.append(carrier) }
@@ -198,7 +203,10 @@ final class Shard {
         // Only those present now: who asks once more has its next turn after the others' events.
         let drivers = again
         again.removeAll(keepingCapacity: true)
-        for driver in drivers { driver.advance() }
+        for driver in drivers {
+            driver.isDueAgain = false
+            driver.advance()
+        }
     }
 
     /// Milliseconds that epoll may sleep. Before a sleep no frame's key schedule is left behind.

@@ -22,7 +22,6 @@ final class ServerRole: Role, Host, CarrierOwner, Sleeper {
     private var trunks: [ConversationID: [Carrier]] = [:]
     /// What new carriers still have to say, by carrier.
     private var confirmations: [ObjectIdentifier: Confirmation] = [:]
-    private var isDraining = false
     private var sweeper: Timer?
 
     /// `siblings` are the mailboxes of all shards of this server, this one's included.
@@ -44,19 +43,18 @@ final class ServerRole: Role, Host, CarrierOwner, Sleeper {
     }
 
     func drain() {
-        isDraining = true
         for listener in listeners { listener.close() }
         listeners = []
         for newcomer in Array(newcomers.values) { newcomer.turnAway("draining") }
-        for carrier in Array(carriers.values) where !carrier.hasStream { carrier.retire() }
-        for trunk in trunks.values.joined() { trunk.retire() }
+        for carrier in Array(carriers.values) { carrier.retire() }
         if openStreams > 0 { shard.emit(.draining(streams: openStreams)) }
     }
 
     func cut() {
-        guard !carriers.isEmpty else { return }
-        shard.emit(.cut(streams: openStreams))
-        for carrier in Array(carriers.values) { carrier.abort(.draining, "drain time-out") }
+        if openStreams > 0 { shard.emit(.cut(streams: openStreams)) }
+        for carrier in Array(carriers.values) {
+            carrier.hasStream ? carrier.abort(.draining, "drain time-out") : carrier.end(.orderly)
+        }
     }
 
     var idleCarriers: Int { carriers.values.count { $0.phase == .idle } }
@@ -64,7 +62,7 @@ final class ServerRole: Role, Host, CarrierOwner, Sleeper {
     var isFinished: Bool { carriers.isEmpty && newcomers.isEmpty }
 
     private var openStreams: Int {
-        trunks.values.joined().reduce(carriers.count) { $0 - 1 + $1.sharedStreams }
+        carriers.values.reduce(0) { $0 + ($1.phase == .shared ? $1.sharedStreams : $1.hasStream ? 1 : 0) }
     }
 
     // MARK: Newcomers
@@ -137,8 +135,6 @@ final class ServerRole: Role, Host, CarrierOwner, Sleeper {
     }
 
     private func open(_ message: OpenMessage, on carrier: Carrier, for stream: some TargetSeeker) {
-        // On a shared carrier it was on its way when the client heard of it.
-        guard !isDraining || carrier.phase == .shared else { return stream.refuse(.draining) }
         guard let route = route(message.service, for: carrier) else {
             shard.emit(.refused(device: carrier.peer.device, service: message.service.text))
             return stream.refuse(.serviceNotAllowed)
@@ -167,9 +163,6 @@ final class ServerRole: Role, Host, CarrierOwner, Sleeper {
 
     func carrierIsIdle(_ carrier: Carrier) {
         shared.vault.touch(carrier.peer.conversation, at: shard.moment)
-        guard isDraining else { return }
-        // CLOSED is still to be sent: the client should learn that its stream ended well.
-        carrier.retire()
     }
 
     func carrierIsShared(_ carrier: Carrier) { trunks[carrier.peer.conversation, default: []].append(carrier) }
@@ -244,7 +237,8 @@ final class ServerRole: Role, Host, CarrierOwner, Sleeper {
             if carrier.hasStream {
                 shared.vault.touch(carrier.peer.conversation, at: moment)
             } else if !shared.vault.isLive(carrier.peer.conversation, at: moment) {
-                carrier.retire()
+                // Who has been told, and had until now, is not waited for.
+                carrier.isRetiring ? carrier.end(.orderly) : carrier.retire()
             }
         }
         shard.handledSecrets()

@@ -20,7 +20,8 @@ protocol Dialler: AnyObject {
 
 /// One dialling under way. It tells its dialler exactly once, never from within `start`, unless `cancel` came
 /// first; until then it holds on to it, and the shard to the dialling.
-final class Dial: Driver, Sleeper {
+final class Dial: LastingDriver, Sleeper {
+    var isDueAgain = false
     private let shard: Shard
     private var addresses: ArraySlice<SocketAddress>
     private var dialler: (any Dialler)?

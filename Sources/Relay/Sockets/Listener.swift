@@ -13,7 +13,8 @@ protocol Host: AnyObject {
 }
 
 /// Accepts connections of one listening socket on one shard.
-final class Listener: Acceptor, Driver, Sleeper {
+final class Listener: Acceptor, LastingDriver, Sleeper {
+    var isDueAgain = false
     private let socket: ListeningSocket
     private let shard: Shard
     private let host: any Host

@@ -84,7 +84,7 @@ struct CarrierTimings {
 }
 
 /// One carrier. Not thread-safe: it belongs to one shard.
-final class Carrier: Driver, Sleeper {
+final class Carrier: LastingDriver, Sleeper {
     enum Phase {
         /// Only CONFIRM (server) or CONFIRMED (client) may come.
         case confirming
@@ -99,8 +99,7 @@ final class Carrier: Driver, Sleeper {
         /// Carries many streams, and nothing else to the end of its days.
         case shared
         /// No stream, and none will come: this end has sent its FIN on the link and waits for the peer's,
-        /// because closing earlier could destroy bytes that the peer's application has not taken yet
-        /// (server only).
+        /// because closing earlier could destroy bytes that are still on their way (client only).
         case leaving
         /// Both directions ended here; the server has not said CLOSED yet (client only).
         case finishing
@@ -172,8 +171,10 @@ final class Carrier: Driver, Sleeper {
     var heartbeat: Timer?
     /// How many frames had been sent at the last heartbeat.
     var sentAtHeartbeat: UInt64 = 0
-    /// Leave as soon as everything encoded is sent.
-    private var isRetiring = false
+    /// It takes no further stream.
+    private(set) var isRetiring = false
+    /// The server said LEAVING (client only).
+    private var leavingHeard = false
     /// The link ended after the stream was complete; only the last bytes are still to be written.
     var linkIsGone = false
 
@@ -182,6 +183,7 @@ final class Carrier: Driver, Sleeper {
     /// Stream bytes, both ways, of the streams before this one.
     var carriedBytes: UInt64 = 0
 
+    var isDueAgain = false
     private var isAdvancing = false
     private var advanceOnceMore = false
 
@@ -229,7 +231,7 @@ final class Carrier: Driver, Sleeper {
             guard receive(), transmit() else { return }
             rekeyIfDue()
             guard outStart == outEnd, due.isEmpty else { continue }
-            if (isRetiring && phase == .idle) || hasLeftShared { return leave() }
+            if hasLeftShared { return leave() }
         } while advanceOnceMore
     }
 
@@ -394,23 +396,30 @@ final class Carrier: Driver, Sleeper {
         outStart < outEnd || link.hasUnsent ? link.reset() : link.close()
     }
 
-    /// Takes no further stream (server, without one now): closes in order once the client has everything.
+    /// Takes no further stream. A server says so, serves those that the client opened before it heard of that, and
+    /// leaves closing to the client. A client closes in order when no stream is left.
     func retire() {
-        guard phase != .shared else { return leaveWhenEmpty() }
+        guard !isRetiring, phase != .closed else { return }
         isRetiring = true
+        if side == .server { due.insert(.leaving) }
+        if phase == .shared { return flushSoon() }
+        if side == .client, phase == .idle { return end(.orderly) }
         advance()
     }
 
+    /// LEAVING came (client).
+    func handleLeaving() {
+        guard side == .client, !leavingHeard else { return violated("LEAVING out of place") }
+        leavingHeard = true
+        owner.carrierLeaves(self)
+    }
+
     private func leave() {
-        // One that never had a stream is closed at once, and so is a client's that none shared: nothing can be lost.
-        guard phase == .shared || (side == .server && service != nil) else { return end(.orderly) }
         phase = .leaving
         lastHeard = shard.now
         link.shutdownWrite()
-        if side == .client {
-            heartbeat?.cancel()
-            armHeartbeat()
-        }
+        heartbeat?.cancel()
+        armHeartbeat()
         shard.again(self)
     }
 
@@ -432,7 +441,7 @@ final class Carrier: Driver, Sleeper {
         if phase == .shared, sharedStreams == 0 {
             // The last stream's bytes may still be here.
             due.insert(.bye)
-            return leaveWhenEmpty()
+            return retire()
         }
         if phase == .idle { sayLastWords(.bye, nil) }
         end(.orderly)

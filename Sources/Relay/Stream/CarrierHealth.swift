@@ -19,7 +19,7 @@ extension Carrier {
     /// Arms the next look at the peer.
     func armHeartbeat() {
         // Rounded up to a sixteenth of a heartbeat, so that idle carriers wake the loop together.
-        guard phase != .leaving || side == .server else {
+        guard phase != .leaving else {
             heartbeat = shard.arm(self, after: 1_000_000_000)
             return
         }
@@ -32,9 +32,8 @@ extension Carrier {
     func wake(_ timer: Timer, now: Nanoseconds) {
         guard phase != .closed, !linkIsGone else { return }
         if phase == .leaving {
-            // What the peer's kernel has is not lost any more.
-            let mayWait = side == .server || link.hasUnsent
-            guard mayWait, now &- min(lastHeard, now) < timings.deadAfter else { return end(.orderly) }
+            // What the server's kernel has is not lost any more.
+            guard link.hasUnsent, now &- min(lastHeard, now) < timings.deadAfter else { return end(.orderly) }
         } else if isStalled {
             // Silence means nothing while nobody listens.
             lastHeard = now

@@ -236,6 +236,7 @@ extension Carrier {
             case .pong: break
             case .rekey: try handleRekey(RekeyMessage(parsing: plaintext))
             case .bye: handleBye()
+            case .leaving: handleLeaving()
             case .move: try handleMove(MoveMessage(parsing: plaintext))
             case .moved: try handleMoved(MovedMessage(parsing: plaintext))
             case .stays: handleStays()

@@ -23,6 +23,7 @@ struct DueFrames: OptionSet {
     static let closed = DueFrames(rawValue: 16)
     static let stays = DueFrames(rawValue: 32)
     static let bye = DueFrames(rawValue: 64)
+    static let leaving = DueFrames(rawValue: 128)
 }
 
 /// What is said when a stream comes to a carrier of its own.
@@ -158,7 +159,7 @@ extension Carrier {
             guard encode(type, 0) else { return false }
         }
         guard encodeHanding() else { return false }
-        for (frame, type) in Self.dueThen where due.contains(frame) {
+        for (frame, type) in Self.dueThen where due.contains(frame) && phase != .confirming {
             due.remove(frame)
             guard encode(type, 0) else { return false }
         }
@@ -173,7 +174,9 @@ extension Carrier {
     private static let dueFirst: [(DueFrames, FrameType)] = [
         (.confirm, .confirm), (.confirmed, .confirmed), (.pong, .pong), (.ping, .ping),
     ]
-    private static let dueThen: [(DueFrames, FrameType)] = [(.closed, .closed), (.stays, .stays), (.bye, .bye)]
+    private static let dueThen: [(DueFrames, FrameType)] = [
+        (.closed, .closed), (.stays, .stays), (.leaving, .leaving), (.bye, .bye),
+    ]
 
     private func encodeHanding() -> Bool {
         guard let message = handing else { return true }

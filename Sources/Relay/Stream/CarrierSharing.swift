@@ -26,10 +26,6 @@ final class Sharing {
     var isFlushDue = false
     /// ... which has come.
     var isFlushing = false
-    /// It takes no further streams.
-    var isLeaving = false
-    /// LEAVING waits for room (server).
-    var isLeavingDue = false
 
     /// More last words than this wait only for a peer that asks and does not listen.
     static let mostUnsaid = 4096
@@ -40,9 +36,7 @@ extension Carrier {
     var sharedStreams: Int { sharing?.streams.count ?? 0 }
 
     /// Whether another stream may be opened here (client).
-    var takesStreams: Bool { phase == .shared && !link.hungUp && !isLeaving }
-
-    private var isLeaving: Bool { sharing?.isLeaving ?? true }
+    var takesStreams: Bool { phase == .shared && !link.hungUp && !isRetiring }
 
     /// Makes an idle carrier a shared one, for good.
     func share() {
@@ -70,16 +64,7 @@ extension Carrier {
         guard let sharing, sharing.streams.removeValue(forKey: stream.number) != nil else { return }
         guard phase == .shared else { return }
         owner.carrierLostStream(self)
-        if sharing.isLeaving, sharing.streams.isEmpty { flushSoon() }
-    }
-
-    /// Takes no further streams, and ends when those that are here have ended; a server serves those that the client
-    /// opened before it heard of that, too.
-    func leaveWhenEmpty() {
-        guard let sharing, !sharing.isLeaving else { return }
-        sharing.isLeaving = true
-        sharing.isLeavingDue = side == .server
-        flushSoon()
+        if isRetiring, sharing.streams.isEmpty { flushSoon() }
     }
 
     // MARK: Filling the bundle
@@ -129,7 +114,7 @@ extension Carrier {
 
     // MARK: Sending
 
-    private func flushSoon() {
+    func flushSoon() {
         guard let sharing, !sharing.isFlushDue else { return }
         sharing.isFlushDue = true
         shard.flushAtEndOfTurn(self)
@@ -194,12 +179,7 @@ extension Carrier {
     }
 
     private func sayLateWords() {
-        guard let sharing else { return }
-        if sharing.isLeavingDue, let place = room(forPayload: 0) {
-            add(RecordHeader(kind: .leaving, length: 0, stream: 0), at: place)
-            sharing.isLeavingDue = false
-        }
-        guard !sharing.unsaid.isEmpty else { return }
+        guard let sharing, !sharing.unsaid.isEmpty else { return }
         let unsaid = sharing.unsaid
         sharing.unsaid = []
         for (kind, stream, reason) in unsaid { say(kind, of: stream, reason) }
@@ -207,7 +187,7 @@ extension Carrier {
 
     /// Nothing is left to do here but to close (client). A server waits for that: an OPEN may be on its way.
     var hasLeftShared: Bool {
-        guard side == .client, phase == .shared, let sharing, sharing.isLeaving else { return false }
+        guard side == .client, phase == .shared, isRetiring, let sharing else { return false }
         return sharing.streams.isEmpty && sharing.filled == 0 && sharing.unsaid.isEmpty
     }
 
@@ -254,11 +234,6 @@ extension Carrier {
             let stream = SharedStream(message, on: self)
             keep(stream)
             owner.carrier(self, opens: message, as: stream)
-        case .leaving:
-            guard side == .client, !sharing.isLeaving else { return violated("LEAVING out of place") }
-            sharing.isLeaving = true
-            owner.carrierLeaves(self)
-            flushSoon()
         default:
             guard header.stream <= sharing.highest else { return violated("a record of a stream never opened") }
         }

@@ -11,7 +11,7 @@ internal import Pairing
 internal import Wire
 
 /// One stream of a shared carrier. Not thread-safe: it belongs to the carrier's shard.
-final class SharedStream: Driver, Dialler {
+final class SharedStream: LastingDriver, Dialler {
     /// Unique in the conversation.
     let number: UInt64
     let service: ServiceID
@@ -231,7 +231,7 @@ final class SharedStream: Driver, Dialler {
             guard carrier.side == .client else { return carrier.violated("HEAVY by a client") }
             wantOwnCarrier()
         case .abort, .refused: receive(header.kind, try ReasonMessage(parsing: payload))
-        case .open, .leaving: carrier.violated("\(header.kind) out of place")
+        case .open: carrier.violated("\(header.kind) out of place")
         }
         if isHeavy, !isMoving, !isOver, carrier.side == .client { carrier.owner.streamIsHeavy(self) }
     }
@@ -356,6 +356,7 @@ final class SharedStream: Driver, Dialler {
 
     /// It has outlived its carrier.
     private var isOutliving = false
+    var isDueAgain = false
 
     private func leave() {
         isOver = true

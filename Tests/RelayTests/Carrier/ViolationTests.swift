@@ -125,8 +125,8 @@ import Wire
     }
 
     @Test(
-        "Between streams only OPEN, BYE, PING, PONG and REKEY may come from a client",
-        arguments: [FrameType.data, .fin, .closed, .refused, .confirm, .confirmed])
+        "Between streams only OPEN, MOVE, BUNDLE, BYE, PING, PONG and REKEY may come from a client",
+        arguments: [FrameType.data, .fin, .closed, .refused, .confirm, .confirmed, .moved, .stays, .leaving])
     func idleServer(_ type: FrameType) throws {
         let forger = try Forger(posingAs: .client)
         forger.send(.confirm)
@@ -138,8 +138,11 @@ import Wire
     }
 
     @Test(
-        "Between streams only PING, PONG and REKEY may come from a server",
-        arguments: [FrameType.open, .data, .fin, .closed, .refused, .abort, .bye, .confirm, .confirmed])
+        "Between streams only PING, PONG, REKEY and LEAVING may come from a server",
+        arguments: [
+            FrameType.open, .data, .fin, .closed, .refused, .abort, .bye, .confirm, .confirmed, .bundle, .move, .moved,
+            .stays,
+        ])
     func idleClient(_ type: FrameType) throws {
         let forger = try Forger(posingAs: .server)
         forger.send(type, Forger.plaintext(for: type))
@@ -154,6 +157,17 @@ import Wire
         forger.data([1])
         forger.settle()
         #expect(forger.owner.lostBecause?.hasPrefix("protocol: ") == true, "\(String(describing: forger.owner.ending))")
+    }
+
+    @Test("LEAVING twice ends the carrier")
+    func leavingTwice() throws {
+        let forger = try Forger(posingAs: .server)
+        let app = try forger.connectApp(.tcp)
+        forger.send(.leaving)
+        forger.send(.leaving)
+        #expect(forger.bench.turn { forger.carrier.phase == .closed })
+        #expect(forger.owner.lostBecause == "protocol: LEAVING out of place")
+        #expect(forger.bench.ending(app).then == .broken(TestSocket.connectionReset))
     }
 
     @Test("CLOSED twice ends the carrier")

@@ -59,7 +59,10 @@ final class RecordingOwner: CarrierOwner {
 
     func carrierLostStream(_ carrier: Carrier) { calls.append(.lostStream) }
 
-    func carrierLeaves(_ carrier: Carrier) { calls.append(.leaves) }
+    func carrierLeaves(_ carrier: Carrier) {
+        calls.append(.leaves)
+        carrier.retire()
+    }
 
     func streamIsHeavy(_ stream: SharedStream) {
         calls.append(.heavy(stream.number))

@@ -27,7 +27,6 @@ struct Record: Equatable {
         Record(.refused, stream, [reason.rawValue])
     }
     static func heavy(_ stream: UInt64) -> Record { Record(.heavy, stream) }
-    static let leaving = Record(.leaving, 0)
 
     var bytes: [UInt8] { Forger.record(kind, of: stream, payload) }
 }

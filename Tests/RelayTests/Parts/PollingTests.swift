@@ -22,44 +22,71 @@ struct PollingTests {
         #expect(!polling.isWorthwhile)
     }
 
-    @Test("A few short waits in a row make it worthwhile, and one long wait ends that")
+    @Test("A few short waits in a row make it worthwhile, and a long one makes them count anew")
     func begins() {
-        var polling = afterShortWaits(8)
-        #expect(polling.isWorthwhile && !afterShortWaits(7).isWorthwhile)
+        #expect(afterShortWaits(8).isWorthwhile && !afterShortWaits(7).isWorthwhile)
+        var polling = afterShortWaits(7)
         polling.waited(late, for: 1, polled: false)
+        for _ in 0..<7 { polling.waited(soon, for: 1, polled: false) }
         #expect(!polling.isWorthwhile)
     }
 
-    @Test("A crowd of events at once, or none, ends it")
-    func crowd() {
+    @Test("Crowds of events, or none, are no short waits")
+    func crowds() {
         for events in [0, 3, 50] {
-            var polling = afterShortWaits(100)
-            polling.waited(soon, for: events, polled: false)
+            var polling = Polling()
+            for _ in 0..<100 { polling.waited(soon, for: events, polled: false) }
             #expect(!polling.isWorthwhile, "\(events) events")
         }
     }
 
-    @Test("Each time it was in vain the shard believes in it later, up to a bound, and successes win it back")
+    @Test("A crowd of events ends it")
+    func crowd() {
+        var polling = afterShortWaits(8)
+        for _ in 0..<100 { polling.waited(soon, for: 1, polled: true) }
+        polling.waited(soon, for: 3, polled: true)
+        #expect(!polling.isWorthwhile)
+    }
+
+    @Test("One poll in vain among eight is worth it, and a row of them ends it")
+    func credit() {
+        var polling = afterShortWaits(8)
+        for round in 0..<1000 {
+            for _ in 0..<8 { polling.waited(soon, for: 1, polled: true) }
+            polling.waited(late, for: 1, polled: true)
+            #expect(polling.isWorthwhile, "round \(round)")
+        }
+        for _ in 0..<1000 { polling.waited(soon, for: 1, polled: true) }
+        var inVain = 0
+        while polling.isWorthwhile {
+            polling.waited(late, for: 1, polled: true)
+            inVain += 1
+        }
+        #expect(inVain == 4)
+    }
+
+    @Test("Each trial that fails makes the shard believe in it later, up to a bound, and successes win it back")
     func judgement() {
         var polling = Polling()
         var waits: [Int] = []
         for _ in 0..<16 {
-            var count = 0
-            while !polling.isWorthwhile {
-                polling.waited(soon, for: 1, polled: false)
-                count += 1
-            }
-            waits.append(count)
+            waits.append(trial(&polling))
             polling.waited(late, for: 1, polled: true)
         }
         #expect(waits == waits.sorted() && waits.first == 8 && waits.last == 4096)
-        for _ in 0..<20_000 { polling.waited(soon, for: 1, polled: true) }
-        polling.waited(late, for: 1, polled: false)
+        _ = trial(&polling)
+        for _ in 0..<100 { polling.waited(soon, for: 1, polled: true) }
+        polling.waited(soon, for: 3, polled: true)
+        #expect(trial(&polling) == 8)
+    }
+
+    /// How many short waits it takes until polling is tried.
+    private func trial(_ polling: inout Polling) -> Int {
         var count = 0
         while !polling.isWorthwhile {
             polling.waited(soon, for: 1, polled: false)
             count += 1
         }
-        #expect(count == 8)
+        return count
     }
 }
