@@ -8,10 +8,10 @@ extension OneAtATime {
     @Suite("iperf3")
     struct IperfTests {
         @Test(
-            "iperf3 measures forward, in reverse, over 8 streams and in both directions at once",
+            "iperf3 measures forward, in reverse, over 8 and 64 streams and in both directions at once",
             arguments: [
                 ["-n", "256M"], ["-n", "256M", "-R"], ["-n", "256M", "-P", "8"], ["-n", "256M", "-P", "8", "-R"],
-                ["-t", "2", "--bidir"],
+                ["-n", "1G", "-P", "64"], ["-n", "1G", "-P", "64", "-R"], ["-t", "2", "--bidir"],
             ])
         func measures(options: [String]) async throws {
             try await withScene { scene in
@@ -37,7 +37,8 @@ extension OneAtATime {
                     #expect(received >= sent / 2)
                 }
                 // One entry per stream and direction, and none of them starved.
-                let streams = options.contains("8") ? 8 : options.contains("--bidir") ? 2 : 1
+                let parallel = options.firstIndex(of: "-P").flatMap { Int(options[$0 + 1]) }
+                let streams = parallel ?? (options.contains("--bidir") ? 2 : 1)
                 #expect(report.end.streams.count == streams)
                 #expect(report.end.streams.allSatisfy { $0.receiver.bytes > 0 })
                 #expect(try await server.waitForEnd() == .exited(0))

@@ -47,7 +47,7 @@ final class Shard {
     @exclusivity(unchecked) private var flushes: [Carrier] = []
     @exclusivity(unchecked) private var flushing: [Carrier] = []
     /// Streams that have outlived their carrier and still write their last bytes.
-    var outliving = 0
+    private var outliving: [ObjectIdentifier: SharedStream] = [:]
     private var hasLetters = true
     private var mustBurnStack = false
     private var hasWarnedOfUnlockedSecrets = false
@@ -132,7 +132,7 @@ final class Shard {
         self.role = nil
     }
 
-    private var isFinished: Bool { isDraining && outliving == 0 && role?.isFinished == true }
+    private var isFinished: Bool { isDraining && outliving.isEmpty && role?.isFinished == true }
 
     /// One turn of the loop; sleeps at most until the next deadline, or not at all if `mayWait` is false.
     func turn(mayWait: Bool = true) {
@@ -183,7 +183,7 @@ final class Shard {
         guard !isDraining, let role else { return }
         isDraining = true
         role.drain()
-        let cutter = Cutter(role)
+        let cutter = Cutter(self)
         cutter.timer = arm(cutter, after: limit)
         self.cutter = cutter
     }
@@ -191,11 +191,23 @@ final class Shard {
     private var cutter: Cutter?
 
     private final class Cutter: Sleeper {
-        weak var role: (any Role)?
+        weak var shard: Shard?
         var timer: Timer?
-        init(_ role: any Role) { self.role = role }
-        func wake(_ timer: Timer, now: Nanoseconds) { role?.cut() }
+        init(_ shard: Shard) { self.shard = shard }
+        func wake(_ timer: Timer, now: Nanoseconds) { shard?.cut() }
     }
+
+    /// The drain time is over: ends what is still there.
+    func cut() {
+        role?.cut()
+        for stream in outliving.values { stream.cut() }
+    }
+
+    /// `stream` has everything, its carrier is gone, and its application still has to take the last bytes.
+    func outlives(_ stream: SharedStream) { outliving[ObjectIdentifier(stream)] = stream }
+    func outlived(_ stream: SharedStream) { outliving[ObjectIdentifier(stream)] = nil }
+    /// How many there are of those.
+    var outlivingStreams: Int { outliving.count }
 
     private func runAgain() {
         crowd = again.count

@@ -351,7 +351,7 @@ final class Carrier: LastingDriver, Sleeper {
     /// gets its last bytes written; any other is reset.
     func lost(_ why: String) {
         guard phase != .closed, !linkIsGone else { return }
-        guard phase != .shared else { return end(hasOnlyLastBytes ? .orderly : .lost(why)) }
+        guard phase != .shared else { return end(mayLoseLink ? .orderly : .lost(why)) }
         let isComplete = finReceived && sourceEnded && outStart == outEnd
         guard isComplete, app != nil else { return end(phase == .idle ? .orderly : .lost(why)) }
         linkIsGone = true

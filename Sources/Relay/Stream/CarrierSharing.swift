@@ -160,16 +160,20 @@ extension Carrier {
                     rounds -= 1
                     feedHungry()
                     guard phase == .shared else { return phase != .closed }
-                } else if sharing.filled == 0 {
+                } else if everythingLeft {
                     shard.again(self)
                     break
                 }
             }
-            if sharing.filled == 0 { break }
+            // A full region may hold encoded bundles alone.
+            if everythingLeft { break }
         }
         releaseOut()
         return true
     }
+
+    /// Nothing waits to be sent: neither encoded frames nor an open bundle.
+    private var everythingLeft: Bool { outStart == outEnd && (sharing?.filled ?? 0) == 0 }
 
     private func feedHungry() {
         guard let sharing else { return }
@@ -188,7 +192,7 @@ extension Carrier {
     /// Nothing is left to do here but to close (client). A server waits for that: an OPEN may be on its way.
     var hasLeftShared: Bool {
         guard side == .client, phase == .shared, isRetiring, let sharing else { return false }
-        return sharing.streams.isEmpty && sharing.filled == 0 && sharing.unsaid.isEmpty
+        return sharing.streams.isEmpty && everythingLeft && sharing.unsaid.isEmpty
     }
 
     // MARK: Receiving
@@ -244,17 +248,21 @@ extension Carrier {
     /// Every stream that is here has ended both ways; at most its last bytes are still to be written.
     var hasOnlyLastBytes: Bool { sharing?.streams.values.allSatisfy(\.hasEnded) ?? true }
 
+    /// Were the link to end now, nobody would lose a byte.
+    var mayLoseLink: Bool { sharedStreams == 0 || (hasOnlyLastBytes && everythingLeft) }
+
     /// The carrier is over, and its streams with it, but for those that have everything.
     func endSharing(_ how: CarrierEnd) {
         guard let sharing else { return }
-        self.sharing = nil
-        var everythingLeft = outStart == outEnd && sharing.filled == 0
+        var hasEverything = everythingLeft
         var because = "its carrier was closed"
         switch how {
-        case .orderly: everythingLeft = true
+        // The client knows of everything it was sent: it said so, or has no stream any more.
+        case .orderly: hasEverything = true
         case .lost(let why): because = why
         case .streamBroken: break
         }
-        for stream in sharing.streams.values { stream.carrierIsGone(everythingLeft: everythingLeft, because) }
+        self.sharing = nil
+        for stream in sharing.streams.values { stream.carrierIsGone(everythingLeft: hasEverything, because) }
     }
 }

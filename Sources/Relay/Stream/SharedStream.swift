@@ -347,12 +347,15 @@ final class SharedStream: LastingDriver, Dialler {
     func carrierIsGone(everythingLeft: Bool, _ why: String) {
         guard everythingLeft, hasEnded, let app, !isMoving, claim == nil else { return breakOff(why) }
         carrier.forget(self)
-        shard.outliving += 1
         isOutliving = true
+        shard.outlives(self)
         // No event may come any more that would say so.
         app.writable = true
         shard.again(self)
     }
+
+    /// The application had its time to take the last bytes.
+    func cut() { breakOff("drain time-out") }
 
     /// It has outlived its carrier.
     private var isOutliving = false
@@ -365,7 +368,7 @@ final class SharedStream: LastingDriver, Dialler {
         dial = nil
         backlog = Backlog()
         shard.counters.streamsOpen -= 1
-        if isOutliving { shard.outliving -= 1 } else { carrier.forget(self) }
+        if isOutliving { shard.outlived(self) } else { carrier.forget(self) }
         if let claim {
             self.claim = nil
             claim.completion(nil)

@@ -94,7 +94,7 @@ import Wire
         }
         #expect(forger.owner.lostBecause != nil)
         let counters = forger.bench.shard.counters
-        #expect(counters.brokenStreams == 3 && counters.streamsOpen == 0 && forger.bench.shard.outliving == 0)
+        #expect(counters.brokenStreams == 3 && counters.streamsOpen == 0 && forger.bench.shard.outlivingStreams == 0)
     }
 
     @Test("A complete stream whose application rests gets its last bytes, though the link is lost")
@@ -107,12 +107,44 @@ import Wire
         #expect(forger.bench.turn { forger.receivedRecords().contains(.fin(1, total: 0)) })
         forger.link.close()
         #expect(forger.bench.turn { forger.carrier.phase == .closed })
-        #expect(forger.bench.shard.outliving == 1)
+        #expect(forger.bench.shard.outlivingStreams == 1)
         let (received, then) = forger.bench.ending(apps[0])
         #expect(received == bytes && then == .ended)
-        #expect(forger.bench.shard.outliving == 0)
+        #expect(forger.bench.shard.outlivingStreams == 0)
         let counters = forger.bench.shard.counters
         #expect(counters.streamsOpen == 0 && counters.brokenStreams == 1, "the other one was not complete")
+    }
+
+    @Test("Whose application never takes its last bytes is reset when the drain time is over, not waited for")
+    func outlivesInVain() throws {
+        let (forger, apps) = try Forger.sharing(posingAs: .server, apps: .tcp)
+        let bytes = forger.fillWindow(of: 1)
+        forger.say(.fin(1, total: bytes.count))
+        apps[0].shutdownWrite()
+        #expect(forger.bench.turn { forger.receivedRecords().contains(.fin(1, total: 0)) })
+        forger.link.close()
+        #expect(forger.bench.turn { forger.bench.shard.outlivingStreams == 1 })
+        forger.bench.shard.cut()
+        #expect(forger.bench.shard.outlivingStreams == 0 && forger.bench.shard.counters.streamsOpen == 0)
+        #expect(forger.bench.ending(apps[0]).then == .broken(TestSocket.connectionReset))
+    }
+
+    @Test(
+        "A stream that has ended both ways is reset all the same if its last words have not left when the link breaks")
+    func lastWordsLost() throws {
+        let (forger, apps) = try Forger.sharing(posingAs: .server, apps: .tcp)
+        let bytes = forger.fillWindow(of: 1)
+        forger.say(.fin(1, total: bytes.count))
+        forger.settle()
+        _ = try forger.fillLink()
+        apps[0].write([1, 2, 3])
+        apps[0].shutdownWrite()
+        #expect(forger.bench.turn { forger.carrier.outStart < forger.carrier.outEnd })
+        #expect(forger.carrier.hasOnlyLastBytes)
+        forger.link.close()
+        #expect(forger.bench.turn { forger.carrier.phase == .closed })
+        #expect(forger.owner.lostBecause != nil && forger.bench.shard.outlivingStreams == 0)
+        #expect(forger.bench.ending(apps[0]).then == .broken(TestSocket.connectionReset))
     }
 
     @Test("A server that leaves says so, takes what is under way to its end, and closes in order")
@@ -217,7 +249,7 @@ import Wire
         forger.carrier.end(.orderly)
         let (received, then) = forger.bench.ending(apps[0])
         #expect(received == bytes && then == .ended)
-        #expect(forger.bench.shard.counters.brokenStreams == 0 && forger.bench.shard.outliving == 0)
+        #expect(forger.bench.shard.counters.brokenStreams == 0 && forger.bench.shard.outlivingStreams == 0)
     }
 
     @Test("A client that leaves is done when its streams are, and an empty carrier at once")

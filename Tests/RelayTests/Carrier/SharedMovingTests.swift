@@ -24,6 +24,21 @@ import Wire
         tunnel.expectUnbroken()
     }
 
+    @Test("More streams with much to say at once than a region has room for", arguments: [16, 17, 20, 64, 200])
+    func crowd(_ count: Int) throws {
+        let tunnel = try Trunk()
+        let streams = try (0..<count).map { _ in try tunnel.open() }
+        let flows = streams.enumerated().flatMap { index, stream in
+            [
+                Flow(150_000, from: stream.application, to: stream.target, largest: 100_000, seed: UInt64(index)),
+                Flow(40_000, from: stream.target, to: stream.application, largest: 40_000, seed: UInt64(index) + 999),
+            ]
+        }
+        tunnel.run(flows)
+        #expect(tunnel.client.sharedStreams == 0 && tunnel.server.sharedStreams == 0 && tunnel.lent == 0)
+        tunnel.expectUnbroken()
+    }
+
     @Test("A heavy stream moves at any moment, every byte arrives, and its carrier is idle again", arguments: 0..<12)
     func move(_ round: Int) throws {
         let tunnel = try Trunk()
