@@ -31,7 +31,7 @@ def sink(port, path):
     door.setblocking(False)
     selector.register(door, selectors.EVENT_READ)
     while not ended:
-        struct.pack_into("<QQ", counter, 0, total, len(received))
+        counter[:16] = struct.pack("<QQ", total, len(received))  # pack_into would write zeros first
         for key, _ in selector.select(0.2):
             connection = key.fileobj
             if connection is door:

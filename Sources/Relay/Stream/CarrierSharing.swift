@@ -7,6 +7,7 @@
 //
 // What comes is read without waiting for any application (SharedStream.swift), so streams do not hold each other up.
 internal import Codec
+internal import DequeModule
 internal import Glibc
 internal import Wire
 
@@ -16,10 +17,12 @@ final class Sharing {
     var streams: [UInt64: SharedStream] = [:]
     /// The highest number so far. A record of a stream up to it that is not here is late, not wrong.
     var highest: UInt64 = 0
+    /// Streams whose OPEN has not left, in the order in which it must (client).
+    var unopened: Deque<UInt64> = []
     /// Plaintext bytes of the bundle that is being filled.
     var filled = 0
     /// Streams that found no room.
-    var hungry: [SharedStream] = []
+    var hungry: Deque<SharedStream> = []
     /// Last words of streams that found none.
     var unsaid: [(kind: RecordKind, stream: UInt64, reason: CloseReason)] = []
     /// It will be flushed at the end of this turn ...
@@ -49,6 +52,7 @@ extension Carrier {
     func openShared(_ message: OpenMessage, for app: Endpoint) {
         let stream = SharedStream(message, for: app, on: self)
         keep(stream)
+        sharing?.unopened.append(stream.number)
         stream.advance()
     }
 
@@ -57,6 +61,19 @@ extension Carrier {
         sharing?.highest = stream.number
         shard.counters.streams += 1
         shard.counters.streamsOpen += 1
+    }
+
+    /// Whether no other stream's OPEN has to leave before that of `number`.
+    func mayOpen(_ number: UInt64) -> Bool { sharing?.unopened.first == number }
+
+    /// The OPEN of `number` has left, or never will.
+    func hasOpened(_ number: UInt64) {
+        guard let sharing else { return }
+        if sharing.unopened.first == number {
+            sharing.unopened.removeFirst()
+        } else {
+            sharing.unopened.removeAll { $0 == number }
+        }
     }
 
     /// `stream` is over or has gone elsewhere.
@@ -177,9 +194,11 @@ extension Carrier {
 
     private func feedHungry() {
         guard let sharing else { return }
-        let streams = sharing.hungry
-        sharing.hungry.removeAll(keepingCapacity: streams.count < 256)
-        for stream in streams { stream.feed() }
+        // Who has had a piece queues behind those who have not.
+        for _ in 0..<sharing.hungry.count {
+            guard room(forPayload: RecordHeader.maxData) != nil, let stream = sharing.hungry.popFirst() else { return }
+            stream.feed()
+        }
     }
 
     private func sayLateWords() {

@@ -171,10 +171,13 @@ final class SharedStream: LastingDriver, Dialler {
     /// False if the carrier has no room for something that is due.
     private func sayWhatIsDue() -> Bool {
         if let message = opening {
-            guard let place = carrier.room(forPayload: message.encodedCount) else { return false }
+            guard carrier.mayOpen(number), let place = carrier.room(forPayload: message.encodedCount) else {
+                return false
+            }
             message.write(to: place + RecordHeader.size)
             carrier.add(RecordHeader(kind: .open, length: message.encodedCount, stream: number), at: place)
             opening = nil
+            carrier.hasOpened(number)
         }
         return sayCredit() && sayHeavy() && sayFin()
     }
@@ -363,6 +366,7 @@ final class SharedStream: LastingDriver, Dialler {
 
     private func leave() {
         isOver = true
+        if opening != nil { carrier.hasOpened(number) }
         app = nil
         dial?.cancel()
         dial = nil

@@ -36,6 +36,54 @@ import Wire
         #expect(records == apps.indices.map { .data(UInt64($0) + 1, [UInt8($0)]) })
     }
 
+    @Test("OPENs leave in the order of their numbers, though there was no room for the first")
+    func openingOrder() throws {
+        let forger = try Forger(posingAs: .server)
+        forger.carrier.share()
+        let first = try forger.sharedApp(1)
+        #expect(forger.bench.turn { forger.receivedRecords() == [.open(1)] })
+        let filler = try forger.fillLink()
+        first.write([1])
+        forger.settle()
+        #expect(!forger.carrier.link.writable)
+        let second = try forger.sharedApp(2)
+        while !forger.pour(filler) {}
+        // As if the link's event came behind that of a listener.
+        forger.carrier.link.writable = true
+        let third = try forger.sharedApp(3)
+        var records: [Record] = []
+        #expect(
+            forger.bench.turn {
+                records += forger.receivedRecords()
+                return records.count >= 3
+            })
+        #expect(records == [.data(1, [1]), .open(2), .open(3)])
+        withExtendedLifetime((second, third)) {}
+    }
+
+    @Test("A stream that gives up before its OPEN left does not hold up the next one's")
+    func givesUpOpening() throws {
+        let forger = try Forger(posingAs: .server)
+        forger.carrier.share()
+        let first = try forger.sharedApp(1)
+        #expect(forger.bench.turn { forger.receivedRecords() == [.open(1)] })
+        let filler = try forger.fillLink()
+        first.write([1])
+        forger.settle()
+        let second = try forger.sharedApp(2)
+        let third = try forger.sharedApp(3)
+        forger.carrier.sharing?.streams[2]?.abort(.applicationReset, "by the test")
+        #expect(forger.bench.turn { forger.pour(filler) })
+        var records: [Record] = []
+        #expect(
+            forger.bench.turn {
+                records += forger.receivedRecords()
+                return records.count >= 2
+            })
+        #expect(records == [.data(1, [1]), .open(3)])
+        withExtendedLifetime((second, third)) {}
+    }
+
     @Test("CREDIT is said for every half a window that was passed on, and not behind FIN")
     func credit() throws {
         let (forger, apps) = try Forger.sharing(posingAs: .client)

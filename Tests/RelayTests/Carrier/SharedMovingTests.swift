@@ -39,6 +39,25 @@ import Wire
         tunnel.expectUnbroken()
     }
 
+    @Test("Of many streams that never pause none waits for another's second piece")
+    func turns() throws {
+        let tunnel = try Trunk()
+        let streams = try (0..<100).map { _ in try tunnel.open() }
+        let flood = [UInt8](repeating: 1, count: 100_000)
+        var received = [Int](repeating: 0, count: streams.count)
+        let all = streams.count * RecordHeader.maxData * 3
+        #expect(
+            tunnel.turn {
+                for (index, stream) in streams.enumerated() {
+                    stream.application.write(flood)
+                    received[index] += stream.target.readAll().bytes.count
+                }
+                return received.reduce(0, +) >= all
+            })
+        #expect(received.min()! >= RecordHeader.maxData, "\(received)")
+        tunnel.expectUnbroken()
+    }
+
     @Test("A heavy stream moves at any moment, every byte arrives, and its carrier is idle again", arguments: 0..<12)
     func move(_ round: Int) throws {
         let tunnel = try Trunk()
