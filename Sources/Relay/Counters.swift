@@ -22,6 +22,8 @@ package struct Counters: Sendable, Equatable {
     package var bytesIn: UInt64 = 0
     /// REKEY exchanges that were completed.
     package var rekeys: UInt64 = 0
+    /// Carriers that went from one event loop to the other of its pair.
+    package var passes: UInt64 = 0
     /// Carriers open now.
     package var carriersOpen: Int = 0
     /// Streams open now.
@@ -42,6 +44,7 @@ package struct Counters: Sendable, Equatable {
         sum.bytesOut += other.bytesOut
         sum.bytesIn += other.bytesIn
         sum.rekeys += other.rekeys
+        sum.passes += other.passes
         sum.carriersOpen += other.carriersOpen
         sum.streamsOpen += other.streamsOpen
         sum.carriersIdle += other.carriersIdle

@@ -57,11 +57,11 @@ package final class Daemon: Sendable {
     private func startServer(_ settings: ServerSettings) throws(RelayError) -> [BoundListener] {
         var sockets: [ListeningSocket] = []
         for address in settings.listen { sockets.append(try ListeningSocket.open(address)) }
-        let mailboxes = try makeMailboxes(settings.common)
+        let loops = try makeLoops(settings.common)
         let shared = ServerShared(settings, vault: MemoryVault(capacity: Self.conversations))
         let opened = sockets
-        run(mailboxes, drain: settings.common.drain) { shard in
-            ServerRole(shared, sockets: opened, shard: shard, siblings: mailboxes)
+        run(loops) { shard in
+            ServerRole(shared, sockets: shard.kind == .heavy ? [] : opened, shard: shard, loops: loops)
         }
         return sockets.map { BoundListener(service: nil, address: $0.address) }
     }
@@ -74,28 +74,31 @@ package final class Daemon: Sendable {
         for (id, service) in settings.services.sorted(by: { $0.key.text < $1.key.text }) {
             for address in service.listen { sockets.append((id, try ListeningSocket.open(address, resetting: true))) }
         }
-        let mailboxes = try makeMailboxes(settings.common)
-        let shared = ClientShared(settings, shards: mailboxes.count)
+        let loops = try makeLoops(settings.common)
+        let shared = ClientShared(settings, loops: loops.mailboxes.count)
         let opened = sockets
-        run(mailboxes, drain: settings.common.drain) { shard in
-            ClientRole(shared, sockets: opened, shard: shard, siblings: mailboxes)
+        run(loops) { shard in
+            ClientRole(shared, sockets: shard.kind == .heavy ? [] : opened, shard: shard, loops: loops)
         }
         return sockets.map { BoundListener(service: $0.service, address: $0.socket.address) }
     }
 
-    private func makeMailboxes(_ settings: CommonSettings) throws(RelayError) -> [Mailbox] {
+    private func makeLoops(_ settings: CommonSettings) throws(RelayError) -> Loops {
         let cores = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
-        var mailboxes: [Mailbox] = []
+        var light: [Mailbox] = []
+        var heavy: [Mailbox] = []
         // The other half is for the applications or services next to the daemon, and for the kernel: on two cores
         // a second shard makes connections and small messages dearer (docs/DESIGN.md, section 15).
-        for _ in 0..<(settings.shards > 0 ? settings.shards : (cores + 1) / 2) { mailboxes.append(try Mailbox()) }
-        return mailboxes
+        for _ in 0..<(settings.shards > 0 ? settings.shards : (cores + 1) / 2) {
+            light.append(try Mailbox())
+            heavy.append(try Mailbox())
+        }
+        return Loops(light: light, heavy: heavy)
     }
 
-    /// Starts a thread for each mailbox and returns when all of them serve.
-    private func run(
-        _ mailboxes: [Mailbox], drain: Duration, role makeRole: @escaping @Sendable (Shard) -> any Role
-    ) {
+    /// Starts a thread for each loop and returns when all of them serve.
+    private func run(_ loops: Loops, role makeRole: @escaping @Sendable (Shard) -> any Role) {
+        let mailboxes = loops.mailboxes
         _ = signal(SIGPIPE, SIG_IGN)
         state.withLock { state in
             state.mailboxes = mailboxes
@@ -105,8 +108,9 @@ package final class Daemon: Sendable {
         for (index, mailbox) in mailboxes.enumerated() {
             let events = events
             let polls = common.polling == .adaptive
-            startThread("shard-\(index)") { [self] in
-                ended(Self.serve(index, mailbox, polls: polls, events, makeRole) { begun.open() })
+            let kind = loops.kind(of: index)
+            startThread("\(kind == .heavy ? "heavy" : "shard")-\(index % loops.pairs)") { [self] in
+                ended(Self.serve(index, kind, mailbox, polls: polls, events, makeRole) { begun.open() })
             }
         }
         for _ in mailboxes { begun.wait() }
@@ -122,10 +126,11 @@ package final class Daemon: Sendable {
     /// A shard's whole life: when this returns it is gone, with every secret and buffer of its own, so that
     /// the process may end. Returns what it has counted.
     private static func serve(
-        _ index: Int, _ mailbox: Mailbox, polls: Bool, _ events: @escaping @Sendable (RelayEvent) -> Void,
+        _ index: Int, _ kind: LoopKind, _ mailbox: Mailbox, polls: Bool,
+        _ events: @escaping @Sendable (RelayEvent) -> Void,
         _ makeRole: (Shard) -> any Role, begun: @escaping @Sendable () -> Void
     ) -> Counters {
-        guard let shard = try? Shard(index: index, mailbox: mailbox, polls: polls, emit: events) else {
+        guard let shard = try? Shard(index: index, kind: kind, mailbox: mailbox, polls: polls, emit: events) else {
             // epoll_create1 or epoll_ctl of two descriptors failed: no daemon can run here.
             fatalError("cannot start an event loop: \(errorText(errno))")
         }

@@ -2,7 +2,7 @@
 
 /// The settings a server and a client share.
 package struct CommonSettings: Equatable, Sendable {
-    /// Event-loop threads; 0 means one for every two cores of the machine.
+    /// Pairs of event-loop threads; 0 means one for every two cores of the machine.
     package var shards: Int
     /// Whether a shard polls for a moment before it sleeps.
     package var polling: PollingChoice

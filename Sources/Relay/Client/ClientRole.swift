@@ -1,17 +1,17 @@
-// One shard's share of the client: accepts application connections, gives each a carrier that is ready,
-// and keeps enough of those ready.
+// One loop's share of the client: accepts application connections, gives each a carrier that is ready,
+// and keeps enough of those ready. A loop for heavy streams does nothing but carry them.
 internal import DequeModule
 internal import Pairing
 internal import Settings
 internal import Synchronization
 internal import Wire
 
-/// The client on one shard. Not thread-safe.
+/// The client on one loop. Not thread-safe.
 final class ClientRole: Role, Host, CarrierOwner, Sleeper {
     let shard: Shard
     let shared: ClientShared
     let timings: CarrierTimings
-    private let siblings: [Mailbox]
+    private let loops: Loops
     private let sockets: [(service: ServiceID, socket: ListeningSocket)]
     private let connectionLimit: Int
     private var listeners: [Listener] = []
@@ -35,6 +35,8 @@ final class ClientRole: Role, Host, CarrierOwner, Sleeper {
     private var patience: Timer?
     private var upkeep: Timer?
     private var isDraining = false
+    /// No carrier will come from another loop any more.
+    private var everybodyDrained = false
     /// Nothing is left to do but to log off.
     private var hasLeft = false
     private var hasLoggedOff = false
@@ -44,19 +46,22 @@ final class ClientRole: Role, Host, CarrierOwner, Sleeper {
     /// Failed dials are repeated no sooner than this, however many application connections ask.
     private static let pace: Nanoseconds = 100_000_000
 
-    /// `siblings` are the mailboxes of all shards of this client, this one's included.
+    /// `loops` are all of this client, this one included.
     init(
         _ shared: ClientShared, sockets: [(service: ServiceID, socket: ListeningSocket)], shard: Shard,
-        siblings: [Mailbox]
+        loops: Loops
     ) {
         self.shared = shared
         self.sockets = sockets
         self.shard = shard
-        self.siblings = siblings
+        self.loops = loops
         let settings = shared.settings
         timings = CarrierTimings(settings.common)
-        let share = { (whole: Int) in (whole + siblings.count - 1) / siblings.count }
-        pool = CarrierPool(floor: share(settings.pool.floor), cap: share(settings.pool.cap))
+        let share = { (whole: Int) in (whole + loops.pairs - 1) / loops.pairs }
+        // What is idle waits where streams begin.
+        let keeps = shard.kind != .heavy
+        pool = CarrierPool(
+            floor: keeps ? share(settings.pool.floor) : 0, cap: keeps ? share(settings.pool.cap) : 0)
         connectionLimit = share(settings.common.maxConnections)
     }
 
@@ -83,6 +88,11 @@ final class ClientRole: Role, Host, CarrierOwner, Sleeper {
         listeners = []
         let streams = openStreams + waiting.count
         if streams > 0 { shard.emit(.draining(streams: streams)) }
+        loops.beginsDraining()
+    }
+
+    func everybodyDrains() {
+        everybodyDrained = true
         leaveIfDone()
     }
 
@@ -100,10 +110,10 @@ final class ClientRole: Role, Host, CarrierOwner, Sleeper {
 
     var isFinished: Bool { hasLoggedOff && carriers.isEmpty }
 
-    /// Ends this shard's share once no application connection is left. When the last shard has come so far,
-    /// all of them log off; until then each keeps an idle carrier to say so on.
+    /// Ends this loop's share once no application connection is left. When the last loop has come so far, all of
+    /// them log off; until then each light one keeps an idle carrier to say so on.
     private func leaveIfDone() {
-        guard isDraining, !hasLeft, waiting.isEmpty, openStreams == 0 else { return }
+        guard everybodyDrained, !hasLeft, waiting.isEmpty, openStreams == 0 else { return }
         hasLeft = true
         pairer?.stop()
         for dial in dials.values { dial.cancel() }
@@ -120,7 +130,9 @@ final class ClientRole: Role, Host, CarrierOwner, Sleeper {
 
     // MARK: Application connections
 
-    var mayAccept: Bool { openStreams + waiting.count < connectionLimit }
+    var mayAccept: Bool {
+        openStreams + waiting.count + loops.carriersAway(ofPairWith: shard.index) < connectionLimit
+    }
 
     /// Streams and carriers that are neither ready for one nor shared by several.
     private var openStreams: Int {
@@ -307,12 +319,12 @@ final class ClientRole: Role, Host, CarrierOwner, Sleeper {
 
     private func requestPairing(urgently: Bool) {
         if let pairer { return pairer.request(urgently: urgently) }
-        siblings[0].post { ($0.role as? ClientRole)?.pairer?.request(urgently: urgently) }
+        loops.mailboxes[0].post { ($0.role as? ClientRole)?.pairer?.request(urgently: urgently) }
     }
 
-    /// Runs `body` on every shard of this client.
+    /// Runs `body` on every loop of this client.
     func tellAll(_ body: @escaping @Sendable (ClientRole) -> Void) {
-        for mailbox in siblings {
+        for mailbox in loops.mailboxes {
             mailbox.post { shard in
                 if let role = shard.role as? ClientRole { body(role) }
             }
@@ -349,7 +361,35 @@ final class ClientRole: Role, Host, CarrierOwner, Sleeper {
         guard let present = shared.touch(at: shard.moment), carrier.belongs(to: present) || isDraining else {
             return carrier.end(.orderly)
         }
-        give(carrier)
+        if shard.kind == .heavy, !isDraining, !carrier.isRetiring, !carrier.link.hungUp {
+            carrier.isMisplaced = true
+        } else {
+            give(carrier)
+        }
+    }
+
+    func carrierIsMisplaced(_ carrier: Carrier) {
+        guard let partner = loops.partner(of: shard.index), !isDraining else { return }
+        carriers[ObjectIdentifier(carrier)] = nil
+        if shard.kind == .light {
+            loops.goesAway(fromPairWith: shard.index)
+        } else {
+            loops.isBack(inPairWith: shard.index)
+        }
+        let parcel = carrier.pack()
+        partner.post { ($0.role as? ClientRole)?.take(parcel) }
+    }
+
+    /// A carrier comes from the other loop.
+    private func take(_ parcel: CarrierParcel) {
+        guard let carrier = Carrier(continuing: parcel, on: shard, owner: self) else {
+            if shard.kind == .heavy { loops.isBack(inPairWith: shard.index) }
+            return
+        }
+        adopt(carrier)
+        guard !shard.isCut || carrier.phase == .idle else { return carrier.abort(.draining, "drain time-out") }
+        if carrier.phase == .idle { carrierIsIdle(carrier) }
+        if carrier.phase != .closed { carrier.advance() }
     }
 
     func carrier(_ carrier: Carrier, opens message: OpenMessage) { carrier.violated("OPEN by a server") }
@@ -401,6 +441,7 @@ final class ClientRole: Role, Host, CarrierOwner, Sleeper {
         if carrier === trunk { trunk = nil }
         formerTrunks.removeAll { $0 === carrier }
         guard carriers.removeValue(forKey: ObjectIdentifier(carrier)) != nil else { return }
+        if shard.kind == .heavy { loops.isBack(inPairWith: shard.index) }
         pool.remove(carrier)
         pairer?.carrierClosed(carrier)
         switch end {

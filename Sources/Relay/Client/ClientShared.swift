@@ -1,21 +1,21 @@
-// What the shards of a client have in common: the conversation that all carriers are resumed from, and
+// What the loops of a client have in common: the conversation that all carriers are resumed from, and
 // who is pairing at the moment. Touched when carriers are opened, never while bytes move.
 internal import Pairing
 internal import Settings
 internal import Synchronization
 internal import Wire
 
-/// Shared by the shards of one client.
+/// Shared by the loops of one client.
 final class ClientShared: Sendable {
     let settings: ClientSettings
     let pairingWorkers = Workers("pairing", threads: 1, capacity: 16)
     let resolver = Resolver(Workers("names", threads: 1, capacity: 64))
-    /// Application connections that wait for a carrier, on all shards.
+    /// Application connections that wait for a carrier, on all loops.
     let waiting = Atomic(0)
     /// Streams are numbered from 1; the number is never reused.
     private let streams = Atomic<UInt64>(0)
-    /// Shards that have not finished draining; the last one logs off.
-    private let shardsLeft: Atomic<Int>
+    /// Loops that have not finished draining; the last one logs off.
+    private let loopsLeft: Atomic<Int>
 
     private struct State: ~Copyable {
         var conversation: Conversation?
@@ -51,15 +51,15 @@ final class ClientShared: Sendable {
     }
     private let state = Mutex(State())
 
-    init(_ settings: ClientSettings, shards: Int) {
+    init(_ settings: ClientSettings, loops: Int) {
         self.settings = settings
-        shardsLeft = Atomic(shards)
+        loopsLeft = Atomic(loops)
     }
 
     func nextStreamNumber() -> UInt64 { streams.wrappingAdd(1, ordering: .relaxed).newValue }
 
-    /// True for the last shard that asks.
-    func isLastToLeave() -> Bool { shardsLeft.wrappingSubtract(1, ordering: .acquiringAndReleasing).newValue == 0 }
+    /// True for the last loop that asks.
+    func isLastToLeave() -> Bool { loopsLeft.wrappingSubtract(1, ordering: .acquiringAndReleasing).newValue == 0 }
 
     /// Whether carriers can be resumed now.
     func hasConversation(at now: ContinuousClock.Instant) -> Bool {

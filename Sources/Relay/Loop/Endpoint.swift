@@ -173,6 +173,17 @@ final class Endpoint {
         leave()
     }
 
+    /// Knows of the socket what `former` knew. epoll says by itself what is new since.
+    func continues(_ former: Endpoint) {
+        readable = former.readable
+        writable = former.writable
+        hungUp = former.hungUp
+        failed = former.failed
+        resetsByDefault = former.resetsByDefault
+        isBulk = former.isBulk
+        sendsBeforeTuning = former.sendsBeforeTuning
+    }
+
     /// Leaves the poller with the socket open; its descriptor is the caller's from now on.
     func detach() -> Int32 {
         isOpen = false

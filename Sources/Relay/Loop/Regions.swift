@@ -46,6 +46,15 @@ final class RegionPool {
         return region
     }
 
+    /// A region that was lent here has gone to another loop's pool.
+    func givenAway() { lent -= 1 }
+
+    /// A region that was lent elsewhere comes back here.
+    func received() { lent += 1 }
+
+    /// Gives a region that belongs to no pool any more back to the kernel.
+    static func discard(_ region: UnsafeMutableRawPointer) { munmap(region, RegionSize.bytes) }
+
     /// Gives a region back.
     func put(_ region: UnsafeMutableRawPointer) {
         lent -= 1

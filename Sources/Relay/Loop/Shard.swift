@@ -13,6 +13,8 @@ protocol Role: AnyObject {
     func begin()
     /// A graceful end was asked for: accept nothing new, let streams finish.
     func drain()
+    /// Every loop of the daemon drains: no carrier will come from another any more.
+    func everybodyDrains()
     /// The drain time-out passed: end every stream.
     func cut()
     /// Nothing is left to do: the shard may end.
@@ -24,6 +26,7 @@ protocol Role: AnyObject {
 /// One event loop. Not thread-safe: everything but `mailbox` belongs to its thread.
 final class Shard {
     let index: Int
+    let kind: LoopKind
     let mailbox: Mailbox
     let poller: Poller
     let regions = RegionPool()
@@ -53,16 +56,20 @@ final class Shard {
     private var hasWarnedOfUnlockedSecrets = false
     private(set) var role: (any Role)?
     private(set) var isDraining = false
+    /// The drain time is over: what still comes from another loop is ended at once.
+    private(set) var isCut = false
 
     /// `clock` is the monotonic clock, except in tests; without `polls` waiting is always sleeping.
     init(
-        index: Int, mailbox: Mailbox, polls: Bool = false, clock: @escaping () -> Nanoseconds = monotonicNow,
+        index: Int, kind: LoopKind = .only, mailbox: Mailbox, polls: Bool = false,
+        clock: @escaping () -> Nanoseconds = monotonicNow,
         emit: @escaping @Sendable (RelayEvent) -> Void
     ) throws(RelayError) {
         self.clock = clock
         self.polls = polls
         now = clock()
         self.index = index
+        self.kind = kind
         self.mailbox = mailbox
         self.emit = emit
         poller = try Poller()
@@ -197,8 +204,12 @@ final class Shard {
         func wake(_ timer: Timer, now: Nanoseconds) { shard?.cut() }
     }
 
+    /// Every loop of the daemon drains.
+    func everybodyDrains() { role?.everybodyDrains() }
+
     /// The drain time is over: ends what is still there.
     func cut() {
+        isCut = true
         role?.cut()
         for stream in outliving.values { stream.cut() }
     }

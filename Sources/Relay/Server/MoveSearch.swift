@@ -1,5 +1,5 @@
-// The server looks for the stream that MOVE names. The shared carrier it is on may belong to another shard than the
-// carrier it shall go to, so the question goes from shard to shard, and the answer straight back.
+// The server looks for the stream that MOVE names. The shared carrier it is on may belong to another loop than the
+// carrier it shall go to, so the question goes from loop to loop, and the answer straight back.
 internal import Pairing
 internal import Wire
 
@@ -7,7 +7,7 @@ extension ServerRole {
     func carrier(_ carrier: Carrier, takesOver message: MoveMessage) {
         let search = MoveSearch(
             message: message, conversation: carrier.peer.conversation, carrier: ObjectIdentifier(carrier),
-            home: shard.index, shardsLeft: siblings.count)
+            home: shard.index, loopsLeft: loops.mailboxes.count)
         look(for: search)
     }
 
@@ -15,17 +15,17 @@ extension ServerRole {
         if let stream = sharedStream(search.message.stream, of: search.conversation) {
             return stream.handOver(at: search.message.progress) { [unowned self] in answer(search, $0) }
         }
-        guard search.shardsLeft > 1 else { return answer(search, nil) }
+        guard search.loopsLeft > 1 else { return answer(search, nil) }
         var search = search
-        search.shardsLeft -= 1
-        siblings[(shard.index + 1) % siblings.count].post { [search] shard in
+        search.loopsLeft -= 1
+        loops.mailboxes[(shard.index + 1) % loops.mailboxes.count].post { [search] shard in
             (shard.role as? ServerRole)?.look(for: search)
         }
     }
 
     private func answer(_ search: MoveSearch, _ stream: MovingStream?) {
         guard search.home != shard.index else { return take(stream, search.carrier) }
-        siblings[search.home].post { shard in (shard.role as? ServerRole)?.take(stream, search.carrier) }
+        loops.mailboxes[search.home].post { shard in (shard.role as? ServerRole)?.take(stream, search.carrier) }
     }
 
     private func take(_ stream: MovingStream?, _ id: ObjectIdentifier) { carrier(id)?.takeOver(stream) }
@@ -35,9 +35,9 @@ extension ServerRole {
 struct MoveSearch: Sendable {
     let message: MoveMessage
     let conversation: ConversationID
-    /// The carrier that asks, on the shard `home`.
+    /// The carrier that asks, on the loop `home`.
     let carrier: ObjectIdentifier
     let home: Int
-    /// Shards that have not been asked yet, this one included.
-    var shardsLeft: Int
+    /// Loops that have not been asked yet, this one included.
+    var loopsLeft: Int
 }

@@ -1,17 +1,17 @@
-// One shard's share of the server: accepts, lets newcomers prove themselves, dials targets for streams,
-// and lets conversations end when they must.
+// One loop's share of the server: accepts, lets newcomers prove themselves, dials targets for streams,
+// and lets conversations end when they must. A loop for heavy streams accepts nobody.
 internal import Glibc
 internal import Pairing
 internal import Settings
 internal import Vault
 internal import Wire
 
-/// The server on one shard. Not thread-safe.
+/// The server on one loop. Not thread-safe.
 final class ServerRole: Role, Host, CarrierOwner, Sleeper {
     let shard: Shard
     let shared: ServerShared
     let timings: CarrierTimings
-    let siblings: [Mailbox]
+    let loops: Loops
     private let sockets: [ListeningSocket]
     private let connectionLimit: Int
 
@@ -23,15 +23,17 @@ final class ServerRole: Role, Host, CarrierOwner, Sleeper {
     /// What new carriers still have to say, by carrier.
     private var confirmations: [ObjectIdentifier: Confirmation] = [:]
     private var sweeper: Timer?
+    /// No carrier will come from another loop any more.
+    private var everybodyDrained = false
 
-    /// `siblings` are the mailboxes of all shards of this server, this one's included.
-    init(_ shared: ServerShared, sockets: [ListeningSocket], shard: Shard, siblings: [Mailbox]) {
+    /// `loops` are all of this server, this one included.
+    init(_ shared: ServerShared, sockets: [ListeningSocket], shard: Shard, loops: Loops) {
         self.shared = shared
         self.shard = shard
-        self.siblings = siblings
+        self.loops = loops
         self.sockets = sockets
         timings = CarrierTimings(shared.settings.common)
-        connectionLimit = max(1, shared.settings.common.maxConnections / siblings.count)
+        connectionLimit = max(1, shared.settings.common.maxConnections / loops.pairs)
     }
 
     // MARK: Role
@@ -48,7 +50,10 @@ final class ServerRole: Role, Host, CarrierOwner, Sleeper {
         for newcomer in Array(newcomers.values) { newcomer.turnAway("draining") }
         for carrier in Array(carriers.values) { carrier.retire() }
         if openStreams > 0 { shard.emit(.draining(streams: openStreams)) }
+        loops.beginsDraining()
     }
+
+    func everybodyDrains() { everybodyDrained = true }
 
     func cut() {
         if openStreams > 0 { shard.emit(.cut(streams: openStreams)) }
@@ -59,7 +64,7 @@ final class ServerRole: Role, Host, CarrierOwner, Sleeper {
 
     var idleCarriers: Int { carriers.values.count { $0.phase == .idle } }
 
-    var isFinished: Bool { carriers.isEmpty && newcomers.isEmpty }
+    var isFinished: Bool { everybodyDrained && carriers.isEmpty && newcomers.isEmpty }
 
     private var openStreams: Int {
         carriers.values.reduce(0) { $0 + ($1.phase == .shared ? $1.sharedStreams : $1.hasStream ? 1 : 0) }
@@ -67,7 +72,9 @@ final class ServerRole: Role, Host, CarrierOwner, Sleeper {
 
     // MARK: Newcomers
 
-    var mayAccept: Bool { newcomers.count + carriers.count < connectionLimit }
+    var mayAccept: Bool {
+        newcomers.count + carriers.count + loops.carriersAway(ofPairWith: shard.index) < connectionLimit
+    }
 
     func accepted(_ fd: Int32, from address: SocketAddress, by listener: Listener) {
         guard let endpoint = shard.poller.add(fd: fd) else { return }
@@ -163,6 +170,31 @@ final class ServerRole: Role, Host, CarrierOwner, Sleeper {
 
     func carrierIsIdle(_ carrier: Carrier) {
         shared.vault.touch(carrier.peer.conversation, at: shard.moment)
+        carrier.isMisplaced = shard.kind == .heavy
+    }
+
+    func carrierIsMisplaced(_ carrier: Carrier) {
+        guard let partner = loops.partner(of: shard.index), !shard.isDraining else { return }
+        carriers[ObjectIdentifier(carrier)] = nil
+        if shard.kind == .light {
+            loops.goesAway(fromPairWith: shard.index)
+        } else {
+            loops.isBack(inPairWith: shard.index)
+        }
+        let parcel = carrier.pack()
+        partner.post { ($0.role as? ServerRole)?.take(parcel) }
+    }
+
+    /// A carrier comes from the other loop.
+    private func take(_ parcel: CarrierParcel) {
+        guard let carrier = Carrier(continuing: parcel, on: shard, owner: self) else {
+            if shard.kind == .heavy { loops.isBack(inPairWith: shard.index) }
+            return
+        }
+        carriers[ObjectIdentifier(carrier)] = carrier
+        guard !shard.isCut || carrier.phase == .idle else { return carrier.abort(.draining, "drain time-out") }
+        if shard.isDraining || !shared.vault.isLive(carrier.peer.conversation, at: .now) { carrier.retire() }
+        if carrier.phase != .closed { carrier.advance() }
     }
 
     func carrierIsShared(_ carrier: Carrier) { trunks[carrier.peer.conversation, default: []].append(carrier) }
@@ -193,13 +225,14 @@ final class ServerRole: Role, Host, CarrierOwner, Sleeper {
         guard shared.vault.isLive(id, at: .now) else { return }
         shared.vault.remove(id)
         shard.emit(.conversationEnded("\(carrier.peer.device.text) logged off"))
-        for mailbox in siblings {
+        for mailbox in loops.mailboxes {
             mailbox.post { shard in (shard.role as? ServerRole)?.endCarriers(of: id) }
         }
     }
 
     func carrierClosed(_ carrier: Carrier, _ end: CarrierEnd) {
         guard carriers.removeValue(forKey: ObjectIdentifier(carrier)) != nil else { return }
+        if shard.kind == .heavy { loops.isBack(inPairWith: shard.index) }
         confirmations.removeValue(forKey: ObjectIdentifier(carrier))?.deadline?.cancel()
         forgetTrunk(carrier)
         switch end {

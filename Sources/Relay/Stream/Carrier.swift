@@ -43,6 +43,8 @@ protocol CarrierOwner: AnyObject {
     func carrierLeaves(_ carrier: Carrier)
     /// `stream` should have a carrier of its own; said again until it moves (client only).
     func streamIsHeavy(_ stream: SharedStream)
+    /// This carrier ought to be on the other loop of its pair: forget and `pack` it, or leave things as they are.
+    func carrierIsMisplaced(_ carrier: Carrier)
     /// The client wants a stream of a shared carrier to go on here (server only). Answer with `takeOver`.
     func carrier(_ carrier: Carrier, takesOver message: MoveMessage)
     /// The stream is over at both ends and the carrier can take the next.
@@ -183,6 +185,14 @@ final class Carrier: LastingDriver, Sleeper {
     /// Stream bytes, both ways, of the streams before this one.
     var carriedBytes: UInt64 = 0
 
+    // Which loop of its pair it should be on (CarrierPassing.swift).
+    var isMisplaced = false
+    var turnsUsedUp: UInt8 = 0
+    /// Stream bytes, both ways, as of the last heartbeat.
+    var bytesWeighed: UInt64 = 0
+    /// Only in a parcel: what `phase` was.
+    var phaseWhenPacked: Phase = .closed
+
     var isDueAgain = false
     private var isAdvancing = false
     private var advanceOnceMore = false
@@ -233,6 +243,7 @@ final class Carrier: LastingDriver, Sleeper {
             guard outStart == outEnd, due.isEmpty else { continue }
             if hasLeftShared { return leave() }
         } while advanceOnceMore
+        if isMisplaced { leaveForOtherLoop() }
     }
 
     /// Whether the link may still be used. A broken link is read to its end first, because what arrived
@@ -289,6 +300,7 @@ final class Carrier: LastingDriver, Sleeper {
         finReceived = false
         finDelivered = false
         closedReceived = false
+        turnsUsedUp = 0
         shard.counters.streams += 1
         shard.counters.streamsOpen += 1
     }
@@ -405,6 +417,12 @@ final class Carrier: LastingDriver, Sleeper {
         if phase == .shared { return flushSoon() }
         if side == .client, phase == .idle { return end(.orderly) }
         advance()
+    }
+
+    /// Goes on retiring where `old` did.
+    func adoptRetirement(of old: Carrier) {
+        isRetiring = old.isRetiring
+        leavingHeard = old.leavingHeard
     }
 
     /// LEAVING came (client).

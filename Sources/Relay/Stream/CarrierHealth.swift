@@ -48,6 +48,7 @@ extension Carrier {
         app?.tuneNow()
         if let sharing { for stream in sharing.streams.values { stream.tuneNow() } }
         sentAtHeartbeat = keys.sending.next
+        weighStream()
         armHeartbeat()
         advance()
     }

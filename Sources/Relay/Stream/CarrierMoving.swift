@@ -90,6 +90,7 @@ extension Carrier {
         finReceived = stream.received.hasEnded
         finDelivered = stream.isEndPassedOn
         closedReceived = false
+        turnsUsedUp = 0
         shard.counters.streamsOpen += 1
         phase = .streaming
         lastHeard = shard.now

@@ -94,6 +94,7 @@ private final class PairOwner: CarrierOwner {
     func carrierLostStream(_ carrier: Carrier) {}
     func carrierLeaves(_ carrier: Carrier) {}
     func streamIsHeavy(_ stream: SharedStream) {}
+    func carrierIsMisplaced(_ carrier: Carrier) {}
     func carrierIsIdle(_ carrier: Carrier) {}
     func carrierMayGoOn(_ carrier: Carrier) -> Bool { true }
     func carrierSaidBye(_ carrier: Carrier) {}

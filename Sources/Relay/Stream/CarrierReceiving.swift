@@ -48,7 +48,7 @@ extension Carrier {
             }
             guard link.readable, !holdsFrames, !linkIsGone else { break }
             guard rounds > 0 else {
-                shard.again(self)
+                usedUpTurn()
                 break
             }
             rounds -= 1

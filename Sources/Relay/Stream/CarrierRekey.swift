@@ -39,7 +39,8 @@ struct RekeyState: ~Copyable {
 
 extension Carrier {
     private var framesSoFar: UInt64 { keys.sending.next &+ keys.receiving.next }
-    private var bytesSoFar: UInt64 { carriedBytes &+ sentTotal &+ receivedTotal }
+    /// Bytes of streams that went through, both ways.
+    var bytesSoFar: UInt64 { carriedBytes &+ sentTotal &+ receivedTotal }
 
     /// Offers a new exchange if a limit is reached.
     func rekeyIfDue() {

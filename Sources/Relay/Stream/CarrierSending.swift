@@ -58,7 +58,7 @@ extension Carrier {
                     rounds -= 1
                     guard fill(from: app) else { return false }
                 } else if outEnd == 0 {
-                    shard.again(self)
+                    usedUpTurn()
                     releaseOut()
                     return true
                 }

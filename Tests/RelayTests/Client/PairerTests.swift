@@ -20,7 +20,8 @@ import Testing
         let settings = ClientSettings(
             server: server.address, serverKey: serverIdentity.publicKey, identity: device, services: [:])
         role = ClientRole(
-            ClientShared(settings, shards: 1), sockets: [], shard: bench.shard, siblings: [bench.shard.mailbox])
+            ClientShared(settings, loops: 1), sockets: [], shard: bench.shard,
+            loops: Loops(light: [bench.shard.mailbox]))
     }
 
     /// Connections that have come since the last call.

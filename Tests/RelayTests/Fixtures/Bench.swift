@@ -12,9 +12,9 @@ final class Bench {
     let shard: Shard
     private var carriers: [Carrier] = []
 
-    init() throws {
+    init(_ kind: LoopKind = .only) throws {
         let clock = clock
-        shard = try Shard(index: 0, mailbox: try Mailbox(), clock: { clock.now }, emit: { _ in })
+        shard = try Shard(index: 0, kind: kind, mailbox: try Mailbox(), clock: { clock.now }, emit: { _ in })
     }
 
     deinit { endAll() }
@@ -51,9 +51,12 @@ final class Bench {
         let carrier = Carrier(
             side: side, link: endpoint(fd), keys: keys, phase: phase, peer: peer, timings: CarrierTimings(settings),
             shard: shard, owner: owner)
-        carriers.append(carrier)
+        keep(carrier)
         return carrier
     }
+
+    /// Looks after a carrier that a test put on this shard itself.
+    func keep(_ carrier: Carrier) { carriers.append(carrier) }
 
     /// Lets the fake clock run on by `duration`, and one turn see it.
     func pass(_ duration: Duration) {

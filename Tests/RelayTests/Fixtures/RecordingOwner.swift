@@ -14,6 +14,7 @@ final class RecordingOwner: CarrierOwner {
         case lostStream
         case leaves
         case heavy(UInt64)
+        case misplaced
         case takesOver(MoveMessage)
         case idle
         case mayGoOn
@@ -35,6 +36,7 @@ final class RecordingOwner: CarrierOwner {
     /// Called after MOVE and a heavy stream were recorded.
     var onMove: ((Carrier, MoveMessage) -> Void)?
     var onHeavy: ((SharedStream) -> Void)?
+    var onMisplaced: ((Carrier) -> Void)?
     /// The streams on a shared carrier that still want their target, in the order of their OPENs.
     var seekers: [SharedStream] = []
 
@@ -67,6 +69,11 @@ final class RecordingOwner: CarrierOwner {
     func streamIsHeavy(_ stream: SharedStream) {
         calls.append(.heavy(stream.number))
         onHeavy?(stream)
+    }
+
+    func carrierIsMisplaced(_ carrier: Carrier) {
+        calls.append(.misplaced)
+        onMisplaced?(carrier)
     }
 
     func carrierIsIdle(_ carrier: Carrier) {

@@ -19,6 +19,7 @@ import Testing
         sample.carriersOpen = 11
         sample.streamsOpen = 12
         sample.carriersIdle = 13
+        sample.passes = 14
         var sum = sample
         sum += sample
         for (one, both) in zip(values(sample), values(sum)) {

@@ -1,0 +1,144 @@
+// How a carrier goes from one loop of its pair to the other: the object stays behind, closed; what it had goes by
+// letter and is continued by a new one. Bytes that were received or encoded go along in their buffers, so it may
+// happen in the middle of anything.
+internal import Codec
+internal import Glibc
+
+/// A carrier on its way to another loop. Whoever drops it without having continued it closes its sockets, the
+/// application's with a reset.
+///
+/// Unchecked: it has one owner at a time, who gives it up when it gives it away.
+final class CarrierParcel: @unchecked Sendable {
+    fileprivate let carrier: Carrier
+    fileprivate let app: Endpoint?
+    fileprivate var isTaken = false
+
+    fileprivate init(_ carrier: Carrier, _ app: Endpoint?) {
+        self.carrier = carrier
+        self.app = app
+    }
+
+    deinit {
+        guard !isTaken else { return }
+        if let app {
+            resetWhenClosed(app.fd, true)
+            close(app.fd)
+        }
+        close(carrier.link.fd)
+        if let region = carrier.out { RegionPool.discard(region) }
+        if let region = carrier.inbound { RegionPool.discard(region) }
+    }
+}
+
+extension Carrier {
+    /// Turns that a stream uses up to the last byte before it counts as heavy.
+    private static var heavyTurns: UInt8 { 4 }
+    /// A stream that moved less than this between two heartbeats is light again.
+    private static var lightBytes: UInt64 { 1 << 20 }
+
+    /// The stream had its share of this turn, and there is more.
+    func usedUpTurn() {
+        shard.again(self)
+        guard shard.kind == .light, phase == .streaming else { return }
+        turnsUsedUp += 1
+        if turnsUsedUp >= Self.heavyTurns { isMisplaced = true }
+    }
+
+    /// The heartbeat judges the stream anew.
+    func weighStream() {
+        turnsUsedUp = 0
+        let bytes = bytesSoFar
+        if shard.kind == .heavy, phase == .streaming, bytes &- bytesWeighed < Self.lightBytes { isMisplaced = true }
+        bytesWeighed = bytes
+    }
+
+    /// Asks the owner to pass this carrier on, if it can be now.
+    func leaveForOtherLoop() {
+        guard phase == .streaming || phase == .idle, !linkIsGone else { return }
+        isMisplaced = false
+        owner.carrierIsMisplaced(self)
+    }
+
+    /// Takes the carrier off its loop; its owner must have forgotten it already.
+    func pack() -> CarrierParcel {
+        precondition(phase == .streaming || phase == .idle, "nobody may wait for a carrier that is packed")
+        heartbeat?.cancel()
+        heartbeat = nil
+        let app = app
+        _ = link.detach()
+        _ = app?.detach()
+        if app != nil { shard.counters.streamsOpen -= 1 }
+        shard.counters.carriersOpen -= 1
+        shard.counters.passes &+= 1
+        for region in [out, inbound] where region != nil { shard.regions.givenAway() }
+        phaseWhenPacked = phase
+        phase = .closed
+        self.app = nil
+        return CarrierParcel(self, app)
+    }
+
+    /// Continues on `shard` what is in `parcel`. Nil, and the stream broken, if the kernel refuses to watch its sockets.
+    convenience init?(continuing parcel: CarrierParcel, on shard: Shard, owner: any CarrierOwner) {
+        let old = parcel.carrier
+        guard let link = shard.poller.add(continuing: old.link) else {
+            Self.couldNotContinue(parcel, on: shard)
+            return nil
+        }
+        var app: Endpoint?
+        if let former = parcel.app {
+            app = shard.poller.add(continuing: former)
+            guard app != nil else {
+                link.close()
+                Self.couldNotContinue(parcel, on: shard)
+                return nil
+            }
+        }
+        parcel.isTaken = true
+        var keys = CarrierKeys.blank()
+        swap(&keys, &old.keys)
+        self.init(
+            side: old.side, link: link, keys: keys, phase: old.phaseWhenPacked, peer: old.peer, timings: old.timings,
+            shard: shard, owner: owner)
+        for region in [old.out, old.inbound] where region != nil { shard.regions.received() }
+        adoptState(of: old)
+        if let app {
+            self.app = app
+            app.driver = self
+            shard.counters.streamsOpen += 1
+        }
+        bytesWeighed = bytesSoFar
+    }
+
+    private func adoptState(of old: Carrier) {
+        service = old.service
+        route = old.route
+        out = old.out
+        outStart = old.outStart
+        outEnd = old.outEnd
+        due = old.due
+        sentTotal = old.sentTotal
+        sourceEnded = old.sourceEnded
+        inbound = old.inbound
+        parsed = old.parsed
+        filled = old.filled
+        vectorFirst = old.vectorFirst
+        vectorEnd = old.vectorEnd
+        carried = old.carried
+        receivedTotal = old.receivedTotal
+        finReceived = old.finReceived
+        finDelivered = old.finDelivered
+        closedReceived = old.closedReceived
+        lastHeard = old.lastHeard
+        sentAtHeartbeat = old.sentAtHeartbeat
+        adoptRetirement(of: old)
+        swap(&rekey, &old.rekey)
+        carriedBytes = old.carriedBytes
+    }
+
+    /// The parcel's sockets, or what is left of them, are closed by now or with it.
+    private static func couldNotContinue(_ parcel: CarrierParcel, on shard: Shard) {
+        guard parcel.app != nil else { return }
+        shard.counters.brokenStreams += 1
+        shard.emit(.streamBroken(parcel.carrier.service, "the kernel watches no further socket"))
+    }
+}
