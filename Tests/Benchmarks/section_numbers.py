@@ -17,9 +17,9 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 
 def many_connections(pair, wanted):
     """Memory and life of very many idle connections through one tunnel: each is answered once, later each once more."""
-    # Each daemon has two descriptors for each connection, and some for idle carriers.
+    # Each daemon has one descriptor for each connection that is idle, and some for carriers.
     limit = load.raise_descriptor_limit(65536)
-    count = min(wanted, (limit - 200) // 2)
+    count = min(wanted, limit - 200)
     opened = []
     with Tunnel(pair) as tunnel:
         server, client = tunnel.proxies
@@ -87,7 +87,7 @@ def markdown(data):
     wakes, pairing, many = data["wake_ups"], data["pairing"], data["many"]
     fewer = ""
     if many["connections"] < many["wanted"]:
-        fewer = f" (not {many['wanted']:,}: each takes two of the {many['descriptor_limit']:,} descriptors allowed)"
+        fewer = f" (not {many['wanted']:,}: each takes one of the {many['descriptor_limit']:,} descriptors allowed)"
     kinds = ("wake_ups", "per_second", "cpu_us_per_second")
     rows = [[role, *(wakes[role][kind] for kind in kinds)] for role in ("server", "client")]
     header = [f"paired and idle for {wakes['seconds']} s", "wake-ups", "a second", "CPU µs a second"]

@@ -61,8 +61,15 @@ final class HostileTap: Sendable {
 
     func passEverything() { setPolicy { unit, _ in .pass(unit) } }
 
-    /// Cuts every carrier of the lane with a RST to both ends.
-    func breakCarriers(of lane: Int) { tell { $0.breakLanes.insert(lane) } }
+    /// Cuts every carrier of the lane with a RST to both ends, and returns when that is done: a daemon that looks can
+    /// see it.
+    func breakCarriers(of lane: Int) {
+        tell { $0.breakLanes.insert(lane) }
+        let deadline = ContinuousClock.now.advanced(by: patience)
+        while control.withLock({ $0.breakLanes.contains(lane) && !$0.stop }), ContinuousClock.now < deadline {
+            usleep(100)
+        }
+    }
 
     /// Stops keeping what passes, for tests that pass a lot.
     func stopRecording() { control.withLock { $0.keepRecording = false } }
@@ -99,13 +106,13 @@ final class HostileTap: Sendable {
 
     func orders() -> (stop: Bool, breakLanes: Set<Int>, arrived: [(lane: Int, client: Socket)]) {
         control.withLock { control in
-            defer {
-                control.breakLanes = []
-                control.arrived = []
-            }
+            defer { control.arrived = [] }
             return (control.stop, control.breakLanes, control.arrived)
         }
     }
+
+    /// These orders to break lanes were carried out.
+    func broke(_ lanes: Set<Int>) { control.withLock { $0.breakLanes.subtract(lanes) } }
 
     private func tell(_ change: (inout Control) -> Void) {
         control.withLock { change(&$0) }

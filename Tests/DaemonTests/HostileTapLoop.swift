@@ -18,6 +18,7 @@ final class TapLoop: @unchecked Sendable {
             let orders = tap.orders()
             for carrier in carriers where orders.stop || orders.breakLanes.contains(carrier.lane) { carrier.reset() }
             reap()
+            if !orders.breakLanes.isEmpty { tap.broke(orders.breakLanes) }
             if orders.stop { return }
             for (lane, client) in orders.arrived { connect(client, lane: lane) }
             turn()

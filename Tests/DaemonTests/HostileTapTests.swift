@@ -30,7 +30,8 @@ struct HostileTapTests {
             let near = try Socket.connect(to: endpoint)
             guard let far = try listener.accept() else { throw TunnelError(description: "nothing came through") }
             try near.send(Self.sent.flatMap { $0 })
-            try near.finish()
+            // The tap may have cut the carrier by now.
+            try? near.finish()
             let got = far.received()
             try? far.finish()
             return (got.bytes, got.end, near.received().bytes, tap)
