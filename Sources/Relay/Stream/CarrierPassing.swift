@@ -11,20 +11,24 @@ internal import Glibc
 final class CarrierParcel: @unchecked Sendable {
     fileprivate let carrier: Carrier
     fileprivate let app: Endpoint?
+    /// Descriptors that are still this parcel's to close.
+    fileprivate var ownsLink = true
+    fileprivate var ownsApp: Bool
     fileprivate var isTaken = false
 
     fileprivate init(_ carrier: Carrier, _ app: Endpoint?) {
         self.carrier = carrier
         self.app = app
+        ownsApp = app != nil
     }
 
     deinit {
-        guard !isTaken else { return }
-        if let app {
+        if let app, ownsApp {
             resetWhenClosed(app.fd, true)
             close(app.fd)
         }
-        close(carrier.link.fd)
+        if ownsLink { close(carrier.link.fd) }
+        guard !isTaken else { return }
         if let region = carrier.out { RegionPool.discard(region) }
         if let region = carrier.inbound { RegionPool.discard(region) }
     }
@@ -80,18 +84,23 @@ extension Carrier {
     /// Continues on `shard` what is in `parcel`. Nil, and the stream broken, if the kernel refuses to watch its sockets.
     convenience init?(continuing parcel: CarrierParcel, on shard: Shard, owner: any CarrierOwner) {
         let old = parcel.carrier
+        // A descriptor that the kernel refuses is closed there and then.
+        parcel.ownsLink = false
         guard let link = shard.poller.add(continuing: old.link) else {
             Self.couldNotContinue(parcel, on: shard)
             return nil
         }
         var app: Endpoint?
         if let former = parcel.app {
+            parcel.ownsApp = false
+            resetWhenClosed(former.fd, true)
             app = shard.poller.add(continuing: former)
             guard app != nil else {
                 link.close()
                 Self.couldNotContinue(parcel, on: shard)
                 return nil
             }
+            if !former.resetsByDefault { resetWhenClosed(former.fd, false) }
         }
         parcel.isTaken = true
         var keys = CarrierKeys.blank()

@@ -173,6 +173,28 @@ private final class Wanderers {
         }
     }
 
+    @Test(
+        "When the kernel refuses a socket the stream is reset, and each descriptor is closed once", arguments: [0, 1])
+    func refused(_ which: Int) throws {
+        let wanderers = try Wanderers(link: .tcp)
+        let stream = try wanderers.open(.tcp)
+        let target = stream.target
+        let fds = [wanderers.server.link.fd, try #require(wanderers.server.app).fd]
+        var parcel: CarrierParcel? = wanderers.server.pack()
+        let there = wanderers.benches[1]
+        // It is there already: EEXIST.
+        withExtendedLifetime(there.endpoint(fds[which])) {
+            #expect(Carrier(continuing: parcel!, on: there.shard, owner: wanderers.serverOwner) == nil)
+        }
+        // Whoever gets the number next keeps it.
+        let (one, other) = TestSocket.descriptors(.unix)
+        let (near, far) = (TestSocket(one), TestSocket(other))
+        parcel = nil
+        near.write([5])
+        #expect(far.read() == .bytes([5]))
+        #expect(wanderers.turn { target.read() == .broken(TestSocket.connectionReset) })
+    }
+
     @Test("A stream that uses up its turns belongs on the heavy loop; where there is none, and for small talk, never")
     func heavy() throws {
         for kind in [LoopKind.light, .only, .heavy] {
