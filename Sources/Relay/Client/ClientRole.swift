@@ -7,11 +7,11 @@ internal import Synchronization
 internal import Wire
 
 /// The client on one loop. Not thread-safe.
-final class ClientRole: Role, Host, CarrierOwner, Sleeper {
+final class ClientRole: CarrierPasser, Host, Sleeper {
     let shard: Shard
     let shared: ClientShared
     let timings: CarrierTimings
-    private let loops: Loops
+    let loops: Loops
     private let sockets: [(service: ServiceID, socket: ListeningSocket)]
     private let connectionLimit: Int
     private var listeners: [Listener] = []
@@ -34,7 +34,6 @@ final class ClientRole: Role, Host, CarrierOwner, Sleeper {
     private var dialRetry: Timer?
     private var patience: Timer?
     private var upkeep: Timer?
-    private var isDraining = false
     /// No carrier will come from another loop any more.
     private var everybodyDrained = false
     /// Nothing is left to do but to log off.
@@ -83,7 +82,6 @@ final class ClientRole: Role, Host, CarrierOwner, Sleeper {
     }
 
     func drain() {
-        isDraining = true
         for listener in listeners { listener.close() }
         listeners = []
         let streams = openStreams + waiting.count
@@ -246,7 +244,7 @@ final class ClientRole: Role, Host, CarrierOwner, Sleeper {
             if carrier.phase == .shared { return refill() }
             if let stream = nextHeavy() { return carrier.move(stream) }
         }
-        guard !carrier.link.hungUp, !carrier.isRetiring, !isDraining || pool.count == 0, pool.put(carrier) else {
+        guard !carrier.link.hungUp, !carrier.isRetiring, !shard.isDraining || pool.count == 0, pool.put(carrier) else {
             return carrier.end(.orderly)
         }
         leaveIfDone()
@@ -270,7 +268,7 @@ final class ClientRole: Role, Host, CarrierOwner, Sleeper {
     /// Opens as many carriers as are missing.
     private func refill() {
         guard !hasLeft, dialRetry == nil else { return }
-        let ahead = isDraining ? 0 : max(0, pool.floor - pool.count)
+        let ahead = shard.isDraining ? 0 : max(0, pool.floor - pool.count)
         let missing = min(wanted + ahead, Self.dialLimit) - dials.count
         guard missing > 0 else { return }
         guard shared.hasConversation(at: .now) else {
@@ -348,7 +346,12 @@ final class ClientRole: Role, Host, CarrierOwner, Sleeper {
     }
 
     /// Counts `carrier` among this shard's.
-    func adopt(_ carrier: Carrier) { carriers[ObjectIdentifier(carrier)] = carrier }
+    func adopt(_ carrier: Carrier) {
+        carriers[ObjectIdentifier(carrier)] = carrier
+        if upkeep == nil { armUpkeep() }
+    }
+
+    func letGo(_ carrier: Carrier) { carriers[ObjectIdentifier(carrier)] = nil }
 
     // MARK: CarrierOwner
 
@@ -358,38 +361,18 @@ final class ClientRole: Role, Host, CarrierOwner, Sleeper {
     }
 
     func carrierIsIdle(_ carrier: Carrier) {
-        guard let present = shared.touch(at: shard.moment), carrier.belongs(to: present) || isDraining else {
+        guard let present = shared.touch(at: shard.moment), carrier.belongs(to: present) || shard.isDraining else {
             return carrier.end(.orderly)
         }
-        if shard.kind == .heavy, !isDraining, !carrier.isRetiring, !carrier.link.hungUp {
+        if shard.kind == .heavy, !shard.isDraining, !carrier.isRetiring, !carrier.link.hungUp {
             carrier.isMisplaced = true
         } else {
             give(carrier)
         }
     }
 
-    func carrierIsMisplaced(_ carrier: Carrier) {
-        guard let partner = loops.partner(of: shard.index), !isDraining else { return }
-        carriers[ObjectIdentifier(carrier)] = nil
-        if shard.kind == .light {
-            loops.goesAway(fromPairWith: shard.index)
-        } else {
-            loops.isBack(inPairWith: shard.index)
-        }
-        let parcel = carrier.pack()
-        partner.post { ($0.role as? ClientRole)?.take(parcel) }
-    }
-
-    /// A carrier comes from the other loop.
-    private func take(_ parcel: CarrierParcel) {
-        guard let carrier = Carrier(continuing: parcel, on: shard, owner: self) else {
-            if shard.kind == .heavy { loops.isBack(inPairWith: shard.index) }
-            return
-        }
-        adopt(carrier)
-        guard !shard.isCut || carrier.phase == .idle else { return carrier.abort(.draining, "drain time-out") }
+    func takesOver(_ carrier: Carrier) {
         if carrier.phase == .idle { carrierIsIdle(carrier) }
-        if carrier.phase != .closed { carrier.advance() }
     }
 
     func carrier(_ carrier: Carrier, opens message: OpenMessage) { carrier.violated("OPEN by a server") }
@@ -449,7 +432,7 @@ final class ClientRole: Role, Host, CarrierOwner, Sleeper {
         case .streamBroken(let why): shard.emit(.streamBroken(carrier.service, why))
         case .lost(let why): shard.emit(.carrierLost(why))
         }
-        guard !isDraining else { return leaveIfDone() }
+        guard !shard.isDraining else { return leaveIfDone() }
         // A server that takes carriers only to drop them is not asked again at once.
         if carrier.service == nil, shard.now &- carrier.since < 1_000_000_000 { dialFailed() } else { refill() }
     }
@@ -457,6 +440,11 @@ final class ClientRole: Role, Host, CarrierOwner, Sleeper {
     // MARK: Time
 
     private func armUpkeep() {
+        // A loop for heavy streams that has none sleeps.
+        guard shard.kind != .heavy || !carriers.isEmpty else {
+            upkeep = nil
+            return
+        }
         let shortest = shared.shortestLifetime?.nanoseconds ?? .max
         upkeep = shard.arm(self, after: min(max(shortest / 8, 50_000_000), 10_000_000_000))
     }

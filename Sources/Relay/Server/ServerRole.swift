@@ -7,7 +7,7 @@ internal import Vault
 internal import Wire
 
 /// The server on one loop. Not thread-safe.
-final class ServerRole: Role, Host, CarrierOwner, Sleeper {
+final class ServerRole: CarrierPasser, Host, Sleeper {
     let shard: Shard
     let shared: ServerShared
     let timings: CarrierTimings
@@ -111,9 +111,17 @@ final class ServerRole: Role, Host, CarrierOwner, Sleeper {
         let confirmation = Confirmation(conversation, carrier, since: shard.now)
         confirmation.deadline = shard.arm(confirmation, after: limit &- min(limit, shard.now))
         confirmations[ObjectIdentifier(carrier)] = confirmation
-        carriers[ObjectIdentifier(carrier)] = carrier
+        adopt(carrier)
         carrier.advance()
     }
+
+    /// Counts `carrier` among this loop's.
+    func adopt(_ carrier: Carrier) {
+        carriers[ObjectIdentifier(carrier)] = carrier
+        if sweeper == nil { armSweep() }
+    }
+
+    func letGo(_ carrier: Carrier) { carriers[ObjectIdentifier(carrier)] = nil }
 
     // MARK: CarrierOwner
 
@@ -173,28 +181,8 @@ final class ServerRole: Role, Host, CarrierOwner, Sleeper {
         carrier.isMisplaced = shard.kind == .heavy
     }
 
-    func carrierIsMisplaced(_ carrier: Carrier) {
-        guard let partner = loops.partner(of: shard.index), !shard.isDraining else { return }
-        carriers[ObjectIdentifier(carrier)] = nil
-        if shard.kind == .light {
-            loops.goesAway(fromPairWith: shard.index)
-        } else {
-            loops.isBack(inPairWith: shard.index)
-        }
-        let parcel = carrier.pack()
-        partner.post { ($0.role as? ServerRole)?.take(parcel) }
-    }
-
-    /// A carrier comes from the other loop.
-    private func take(_ parcel: CarrierParcel) {
-        guard let carrier = Carrier(continuing: parcel, on: shard, owner: self) else {
-            if shard.kind == .heavy { loops.isBack(inPairWith: shard.index) }
-            return
-        }
-        carriers[ObjectIdentifier(carrier)] = carrier
-        guard !shard.isCut || carrier.phase == .idle else { return carrier.abort(.draining, "drain time-out") }
+    func takesOver(_ carrier: Carrier) {
         if shard.isDraining || !shared.vault.isLive(carrier.peer.conversation, at: .now) { carrier.retire() }
-        if carrier.phase != .closed { carrier.advance() }
     }
 
     func carrierIsShared(_ carrier: Carrier) { trunks[carrier.peer.conversation, default: []].append(carrier) }
@@ -259,6 +247,11 @@ final class ServerRole: Role, Host, CarrierOwner, Sleeper {
     // MARK: Conversations that end
 
     private func armSweep() {
+        // A loop for heavy streams that has none sleeps.
+        guard shard.kind != .heavy || !carriers.isEmpty else {
+            sweeper = nil
+            return
+        }
         let lifetimes = shared.settings.conversation
         let shortest = min(lifetimes.idle, lifetimes.lifetime, lifetimes.epoch).nanoseconds
         sweeper = shard.arm(self, after: min(max(shortest / 8, 50_000_000), 10_000_000_000))

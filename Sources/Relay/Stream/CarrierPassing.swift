@@ -3,6 +3,7 @@
 // happen in the middle of anything.
 internal import Codec
 internal import Glibc
+internal import Wire
 
 /// A carrier on its way to another loop. Whoever drops it without having continued it closes its sockets, the
 /// application's with a reset.
@@ -149,5 +150,45 @@ extension Carrier {
         guard parcel.app != nil else { return }
         shard.counters.brokenStreams += 1
         shard.emit(.streamBroken(parcel.carrier.service, "the kernel watches no further socket"))
+    }
+}
+
+/// A role that keeps the carriers of its loop, and passes those that belong there to the other loop of its pair.
+protocol CarrierPasser: Role, CarrierOwner {
+    var shard: Shard { get }
+    /// All of this daemon's.
+    var loops: Loops { get }
+    /// Counts `carrier` among this loop's.
+    func adopt(_ carrier: Carrier)
+    /// Forgets `carrier`, which is about to leave.
+    func letGo(_ carrier: Carrier)
+    /// `carrier` came from the other loop and has been adopted; it may be closed or passed on from here, and advances
+    /// afterwards otherwise.
+    func takesOver(_ carrier: Carrier)
+}
+
+extension CarrierPasser {
+    func carrierIsMisplaced(_ carrier: Carrier) {
+        guard let partner = loops.partner(of: shard.index), !shard.isDraining else { return }
+        letGo(carrier)
+        if shard.kind == .light {
+            loops.goesAway(fromPairWith: shard.index)
+        } else {
+            loops.isBack(inPairWith: shard.index)
+        }
+        let parcel = carrier.pack()
+        partner.post { ($0.role as? any CarrierPasser)?.take(parcel) }
+    }
+
+    /// A carrier comes from the other loop.
+    private func take(_ parcel: CarrierParcel) {
+        guard let carrier = Carrier(continuing: parcel, on: shard, owner: self) else {
+            if shard.kind == .heavy { loops.isBack(inPairWith: shard.index) }
+            return
+        }
+        adopt(carrier)
+        guard !shard.isCut || carrier.phase == .idle else { return carrier.abort(.draining, "drain time-out") }
+        takesOver(carrier)
+        if carrier.phase != .closed { carrier.advance() }
     }
 }
