@@ -90,7 +90,7 @@ extension OneAtATime {
                 let plan = TunnelPlan(to: echo.endpoint).with { $0.conversation = "{epoch: 1s}" }
                 let tunnel = try await scene.tunnel(plan)
                 try await connectAgainAndAgain(for: .milliseconds(5200), tunnel)
-                #expect(pairings(tunnel) == 1)
+                #expect(tunnel.pairings == 1)
                 try await tunnel.stop()
             }
         }
@@ -104,7 +104,7 @@ extension OneAtATime {
                 }
                 let tunnel = try await scene.tunnel(plan)
                 try await connectAgainAndAgain(for: .milliseconds(7000), tunnel)
-                #expect(pairings(tunnel) >= 3)
+                #expect(tunnel.pairings >= 3)
                 try await tunnel.stop()
             }
         }
@@ -120,7 +120,7 @@ extension OneAtATime {
                 let tunnel = try await scene.tunnel(plan)
                 let socket = try await tunnel.connect()
                 #expect(try await ping(socket))
-                try await eventually("the client has paired twice more") { pairings(tunnel) >= 3 }
+                try await eventually("the client has paired twice more") { tunnel.pairings >= 3 }
                 let before = entropies(scene)
                 try await eventually("the entropy has been renewed again") { entropies(scene) - before > 20 }
                 #expect(try await ping(socket))
@@ -163,11 +163,6 @@ extension OneAtATime {
         private func entropies(_ scene: Scene) -> Int {
             let text = (try? String(contentsOfFile: scene.path("revealed"), encoding: .utf8)) ?? ""
             return text.split(separator: "\n").count { $0.hasPrefix("entropy ") }
-        }
-
-        /// How often the client has paired.
-        private func pairings(_ tunnel: Tunnel) -> Int {
-            tunnel.client.errors.split(separator: "\n").count { $0.contains(" paired with ") }
         }
 
         private func connectAgainAndAgain(for duration: Duration, _ tunnel: Tunnel) async throws {

@@ -62,6 +62,36 @@ extension OneAtATime {
             }
         }
 
+        @Test("A heavy stream keeps its conversation in use, and so does the next after its loop had none")
+        func conversation() async throws {
+            try await withScene { scene in
+                let service = try scene.echo()
+                let plan = TunnelPlan(to: service.endpoint).with {
+                    $0.carrier = "own"
+                    $0.shards = "1"
+                    $0.heartbeat = "50ms"
+                    $0.conversation = "{epoch: 1s, idle: 2s, lifetime: 1h}"
+                }
+                let tunnel = try await scene.tunnel(plan)
+                let endpoint = tunnel.endpoint()
+                let bytes = Pattern.bytes(seed: 3, count: 6_000_000)
+                for _ in 0..<2 {
+                    try await onThread {
+                        let socket = try Socket.connect(to: endpoint)
+                        let idleTimes = ContinuousClock.now.advanced(by: .seconds(5))
+                        while ContinuousClock.now < idleTimes { try echo(bytes, on: socket) }
+                        socket.close()
+                    }
+                    // Longer than the heavy loop's timer goes on without a carrier, shorter than the idle time.
+                    let end = ContinuousClock.now.advanced(by: .milliseconds(500))
+                    try await eventually("a quarter of the idle time has passed") { ContinuousClock.now > end }
+                }
+                try await expectEcho(at: endpoint, count: 1000)
+                #expect(tunnel.pairings == 1)
+                try await tunnel.stop()
+            }
+        }
+
         @Test("Heavy streams count towards limits.connections of their client")
         func limit() async throws {
             try await withScene { scene in

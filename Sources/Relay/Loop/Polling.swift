@@ -6,9 +6,9 @@
 /// Whether a shard should poll before it sleeps, judged by its last waits.
 struct Polling {
     /// How long it polls at most, in nanoseconds.
-    static var longest: Nanoseconds { 100_000 }
+    static var longest: Nanoseconds { 50_000 }
     /// A wait is short up to here: a sleep's own end is in it, which polling would not have.
-    private static var short: Nanoseconds { 150_000 }
+    private static var short: Nanoseconds { 100_000 }
     /// More events than these at once: there is enough to do without waiting for the next.
     private static var few: Int { 2 }
     /// Short waits in a row before polling is tried, at first and at most.

@@ -46,6 +46,9 @@ final class Tunnel: Sendable {
     var server: Child { state.withLock { $0.server! } }
     var client: Child { state.withLock { $0.client! } }
 
+    /// How often the client has paired.
+    var pairings: Int { client.errors.split(separator: "\n").count { $0.contains(" paired with ") } }
+
     /// Where the server listens for carriers.
     var serverEndpoint: Endpoint { state.withLock { $0.serverEndpoints[0] } }
 
