@@ -26,7 +26,6 @@ let package = Package(
         // Up to the next minor version only: CSwiftCrypto calls its C library, whose names are no promise.
         .package(url: "https://github.com/apple/swift-crypto", .upToNextMinor(from: "4.5.0")),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
-        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
         // In the order of the arrows: what is further down may import what is further up, never the
@@ -66,8 +65,6 @@ let package = Package(
                 "Admin", "Relay", "Settings", "Vault", "Pairing", "Codec", "Wire", "CLinux", "CWipingHeap",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
-                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
-                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
             swiftSettings: house),
 

@@ -24,12 +24,12 @@ package final class Daemon: Sendable {
         var mailboxes: [Mailbox] = []
         var running = 0
         var final = Counters()
-        var waiters: [CheckedContinuation<Void, Never>] = []
     }
 
     private let half: Half
     private let events: @Sendable (RelayEvent) -> Void
     private let state = Mutex(State())
+    private let over = Latch()
 
     /// A server daemon. `events` is called from the shards' threads and must not block.
     package init(server: ServerSettings, events: @escaping @Sendable (RelayEvent) -> Void) {
@@ -150,26 +150,20 @@ package final class Daemon: Sendable {
         }
     }
 
-    /// Returns when every shard has ended.
-    package func stopped() async {
-        await withCheckedContinuation { continuation in
-            let isOver = state.withLock { state in
-                if state.running > 0 { state.waiters.append(continuation) }
-                return state.running == 0
-            }
-            if isOver { continuation.resume() }
-        }
+    /// Blocks until every shard has ended, which they do once `drain` was called. Only for a daemon that was
+    /// started; any number of threads may wait.
+    package func waitUntilStopped() {
+        over.wait()
+        over.open()
     }
 
     private func ended(_ counters: Counters) {
-        let waiters = state.withLock { state in
+        let isOver = state.withLock { state in
             state.running -= 1
             state.final += counters
-            guard state.running == 0 else { return [CheckedContinuation<Void, Never>]() }
-            defer { state.waiters = [] }
-            return state.waiters
+            return state.running == 0
         }
-        for waiter in waiters { waiter.resume() }
+        if isOver { over.open() }
     }
 
     // MARK: Counters

@@ -5,7 +5,7 @@ import Logging
 import Relay
 import Settings
 
-struct ServerCommand: AsyncParsableCommand {
+struct ServerCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "server",
         abstract: "Run the daemon next to the services.",
@@ -20,15 +20,15 @@ struct ServerCommand: AsyncParsableCommand {
 
     @OptionGroup var options: DaemonOptions
 
-    func run() async throws {
+    func run() throws {
         let settings = try options.load(SettingsFile.loadServer)
-        try await serve(role: .server, logLevel: settings.common.logLevel) { events in
+        try serve(role: .server, logLevel: settings.common.logLevel) { events in
             Daemon(server: settings, events: events)
         }
     }
 }
 
-struct ClientCommand: AsyncParsableCommand {
+struct ClientCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "client",
         abstract: "Run the daemon next to the applications.",
@@ -43,9 +43,9 @@ struct ClientCommand: AsyncParsableCommand {
 
     @OptionGroup var options: DaemonOptions
 
-    func run() async throws {
+    func run() throws {
         let settings = try options.load(SettingsFile.loadClient)
-        try await serve(role: .client, logLevel: settings.common.logLevel) { events in
+        try serve(role: .client, logLevel: settings.common.logLevel) { events in
             Daemon(client: settings, events: events)
         }
     }
@@ -72,9 +72,7 @@ struct DaemonOptions: ParsableArguments {
 /// Runs a daemon until a signal has drained it.
 private func serve(
     role: DaemonService.Role, logLevel: LogLevel, make: (@escaping @Sendable (RelayEvent) -> Void) -> Daemon
-) async throws {
-    let logger = Logger.onStandardError(level: Logger.Level(logLevel))
-    let log = EventLog(logger)
-    let daemon = make { log.record($0) }
-    try await DaemonService(role: role, daemon: daemon, log: log).runUntilSignalled(logger: logger)
+) throws {
+    let log = EventLog(.onStandardError(level: Logger.Level(logLevel)))
+    try DaemonService(role: role, daemon: make { log.record($0) }, log: log).runUntilSignalled()
 }

@@ -3,14 +3,11 @@ import Admin
 import ArgumentParser
 import CLinux
 import Glibc
-import Logging
 import Relay
-import ServiceLifecycle
-import UnixSignals
 import Wire
 
-/// One daemon as a service of swift-service-lifecycle.
-struct DaemonService: Service {
+/// One daemon as what its process is there for.
+struct DaemonService {
     /// Which of the two daemons; the raw value is the word of the ready line.
     enum Role: String {
         case server, client
@@ -20,36 +17,22 @@ struct DaemonService: Service {
     let daemon: Daemon
     let log: EventLog
 
-    /// Runs the daemon until SIGTERM or SIGINT has drained it. A daemon that cannot start says why and throws
-    /// the exit status.
-    func runUntilSignalled(logger: Logger) async throws {
-        // What the group says at debug is about itself, not about the daemon.
-        var groupLogger = logger
-        groupLogger.logLevel = max(logger.logLevel, .notice)
-        let group = ServiceGroup(
-            configuration: ServiceGroupConfiguration(
-                services: [self], gracefulShutdownSignals: [.sigterm, .sigint], logger: groupLogger))
+    /// Runs the daemon until SIGTERM or SIGINT has drained it, and keeps the calling thread for that. A daemon that
+    /// cannot start says why and throws the exit status.
+    func runUntilSignalled() throws(ExitCode) {
+        let endings = HeldSignals([SIGTERM, SIGINT])
         do {
-            try await group.run()
-        } catch let error as RelayError {
-            throw failure(exitStatus(error), "\(error)")
+            announceReady(try daemon.start())
         } catch {
-            throw failure(ExitStatus.software, "the \(role.rawValue) ended unexpectedly: \(error)")
+            throw failure(exitStatus(error), "\(error)")
         }
-    }
-
-    func run() async throws {
-        let listeners = try daemon.start()
-        announceReady(listeners)
         // Parsing arguments and settings, and the runtime's own start, touch more code than a daemon ever
         // uses again: half of its resident memory.
         ow_leave_startup_pages()
-        await withGracefulShutdownHandler {
-            await daemon.stopped()
-        } onGracefulShutdown: {
-            notifySystemd("STOPPING=1")
-            daemon.drain()
-        }
+        endings.wait()
+        notifySystemd("STOPPING=1")
+        daemon.drain()
+        daemon.waitUntilStopped()
         log.reportSuppressed()
     }
 
@@ -72,5 +55,27 @@ struct DaemonService: Service {
         case .cannotListen: ExitStatus.unavailable
         case .system: ExitStatus.system
         }
+    }
+}
+
+/// Signals that no longer do anything by themselves and wait to be taken. Threads that exist already are not
+/// concerned; those started from here on by `startThread` take no signals at all.
+private struct HeldSignals {
+    private let set: sigset_t
+
+    /// Holds the signals of these numbers back, for good.
+    init(_ numbers: [Int32]) {
+        var set = sigset_t()
+        sigemptyset(&set)
+        for number in numbers { sigaddset(&set, number) }
+        pthread_sigmask(SIG_BLOCK, &set, nil)
+        self.set = set
+    }
+
+    /// Sleeps until one of them comes, and takes it. It may have come before.
+    func wait() {
+        var set = set
+        var number: Int32 = 0
+        while sigwait(&set, &number) != 0 {}
     }
 }

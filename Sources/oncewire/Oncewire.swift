@@ -2,7 +2,7 @@
 import ArgumentParser
 
 @main
-struct Oncewire: AsyncParsableCommand {
+struct Oncewire: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "oncewire",
         abstract: "Wrap TCP services between two hosts; every frame is encoded once and done.",

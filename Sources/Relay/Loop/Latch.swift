@@ -2,10 +2,10 @@
 internal import Glibc
 
 /// A counting semaphore.
-final class Latch: @unchecked Sendable {
+package final class Latch: @unchecked Sendable {
     private let semaphore = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
 
-    init() { sem_init(semaphore, 0, 0) }
+    package init() { sem_init(semaphore, 0, 0) }
 
     deinit {
         sem_destroy(semaphore)
@@ -13,10 +13,10 @@ final class Latch: @unchecked Sendable {
     }
 
     /// Lets one waiter go on.
-    func open() { sem_post(semaphore) }
+    package func open() { sem_post(semaphore) }
 
     /// Waits until `open` was called once for this call.
-    func wait() { while sem_wait(semaphore) != 0 {} }
+    package func wait() { while sem_wait(semaphore) != 0 {} }
 
     /// Waits at most `seconds`; false if nobody opened.
     func wait(seconds: Int) -> Bool {

@@ -13,14 +13,14 @@ struct DemoApplication {
 
     /// Sends the bytes over a connection of its own, then closes its half; meanwhile reads them back, and the
     /// service's hash of them. Throws unless both ends have the same bytes.
-    func exchange(_ sent: [UInt8]) async throws {
+    func exchange(_ sent: [UInt8]) throws {
         let connection = try LoopbackConnection(to: entry)
-        async let sending: Void = onThread {
+        let sending = Job {
             try connection.send(sent)
             connection.finish()
         }
-        let answer = try await onThread { try connection.receiveAll(atMost: sent.count + DemoService.hashSize + 1) }
-        try await sending
+        let answer = try connection.receiveAll(atMost: sent.count + DemoService.hashSize + 1)
+        try sending.finish()
 
         guard answer.count == sent.count + DemoService.hashSize else {
             throw DemoFailure("\(sent.count) bytes were sent and \(answer.count - DemoService.hashSize) came back")

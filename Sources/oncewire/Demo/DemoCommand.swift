@@ -3,7 +3,7 @@ import ArgumentParser
 import Glibc
 import Relay
 
-struct DemoCommand: AsyncParsableCommand {
+struct DemoCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "demo",
         abstract: "Show a tunnel at work on this machine, and check it.",
@@ -22,12 +22,12 @@ struct DemoCommand: AsyncParsableCommand {
     /// The whole demo takes a second or two; this is for a machine where something hangs.
     private static let deadline = Duration.seconds(30)
 
-    func run() async throws {
+    func run() throws {
         prepareProcess()
         let diary = DemoDiary()
         endProcess(after: Self.deadline, diary: diary)
         do {
-            let report = try await DemoRun(diary: diary).report()
+            let report = try DemoRun(diary: diary).report()
             writeAll(report, to: STDOUT_FILENO)
         } catch {
             throw failure(ExitCode.failure, "the demo failed: \(error)\(diary.text)")

@@ -17,30 +17,28 @@ struct DemoRun {
     let diary: DemoDiary
 
     /// Runs the demo and gives back the screen that tells of it. Throws if anything did not arrive as sent.
-    func report() async throws -> String {
+    func report() throws -> String {
         diary.step = "starting the daemons"
         let tunnel = try DemoTunnel(diary: diary)
 
         diary.step = "pairing and sending the first bytes"
-        _ = try await DemoApplication(tunnel.entry).exchange([UInt8](Self.greeting.utf8))
+        try DemoApplication(tunnel.entry).exchange([UInt8](Self.greeting.utf8))
         let capture = try seen(tunnel.tap)
 
         diary.step = "sending over \(Self.connections) connections at once"
-        let elapsed = try await ContinuousClock().measure { try await exchangeAtOnce(through: tunnel.entry) }
+        let elapsed = try ContinuousClock().measure { try exchangeAtOnce(through: tunnel.entry) }
 
         diary.step = "stopping the daemons"
-        let counters = await tunnel.stop()
+        let counters = tunnel.stop()
         guard let pairing = diary.pairing else { throw DemoFailure("data arrived, but no pairing was reported") }
         return DemoReport(pairing: pairing, counters: counters, elapsed: elapsed, capture: capture).text
     }
 
-    private func exchangeAtOnce(through entry: Address) async throws {
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            for _ in 0..<Self.connections {
-                group.addTask { _ = try await DemoApplication(entry).exchange(RandomBytes.bytes(Self.bytesEach)) }
-            }
-            try await group.waitForAll()
+    private func exchangeAtOnce(through entry: Address) throws {
+        let jobs = (0..<Self.connections).map { _ in
+            Job { try DemoApplication(entry).exchange(RandomBytes.bytes(Self.bytesEach)) }
         }
+        for job in jobs { try job.finish() }
     }
 
     private func seen(_ tap: DemoTap) throws -> DemoCapture {

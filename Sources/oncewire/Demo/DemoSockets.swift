@@ -3,6 +3,7 @@
 import Glibc
 import Relay
 import Settings
+import Synchronization
 
 /// A listening socket on a port of 127.0.0.1 that the kernel chooses.
 struct LoopbackListener {
@@ -93,10 +94,23 @@ final class LoopbackConnection: Sendable {
     }
 }
 
-/// Runs `body` on a thread of its own and waits for its result without blocking the caller's.
-func onThread<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
-    try await withCheckedThrowingContinuation { continuation in
-        startThread("demo") { continuation.resume(with: Swift.Result { try body() }) }
+/// Something that is done on a thread of its own.
+final class Job: Sendable {
+    private let problem = Mutex<(any Error)?>(nil)
+    private let end = Latch()
+
+    /// Begins it.
+    init(_ body: @escaping @Sendable () throws -> Void) {
+        startThread("demo") { [self] in
+            do { try body() } catch { problem.withLock { $0 = error } }
+            end.open()
+        }
+    }
+
+    /// Waits until it is done, and throws what it threw. Called once.
+    func finish() throws {
+        end.wait()
+        if let problem = problem.withLock({ $0 }) { throw problem }
     }
 }
 

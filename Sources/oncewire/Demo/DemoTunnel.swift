@@ -38,12 +38,12 @@ struct DemoTunnel {
     }
 
     /// Stops both daemons in good order; what the client counted.
-    func stop() async -> Counters {
+    func stop() -> Counters {
         let counters = client.counters()
         client.drain()
-        await client.stopped()
+        client.waitUntilStopped()
         server.drain()
-        await server.stopped()
+        server.waitUntilStopped()
         return counters
     }
 
