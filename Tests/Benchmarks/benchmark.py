@@ -11,7 +11,7 @@ import oncewire
 from measure import Machine
 from processes import CannotStart, leave_nothing_behind, note
 
-SECTIONS = ("peers", "fairness", "numbers", "sweep", "distance")
+SECTIONS = ("peers", "pace", "fairness", "numbers", "sweep", "distance")
 
 
 def arguments():
