@@ -30,6 +30,17 @@ def cpu_ns(pids):
     return total
 
 
+def threads_cpu_ns(pids, name):
+    """CPU time in nanoseconds of the threads of this name that these processes have now (proc_pid_schedstat(5))."""
+    total = 0
+    for pid in pids:
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{task}/comm") as comm, open(f"/proc/{pid}/task/{task}/schedstat") as spent:
+                if comm.read().strip() == name:
+                    total += int(spent.read().split()[0])
+    return total
+
+
 class CPU:
     """CPU time of processes over a `with` block: `.ns` afterwards."""
 

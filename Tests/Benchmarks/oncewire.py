@@ -9,9 +9,10 @@ from processes import CannotStart, free_port, last_lines, start
 
 
 class Oncewire:
-    """A server and its clients with keys and files of their own; settings that are not required are given as YAML."""
+    """A server and its clients with keys and files of their own; settings that are not required are given as YAML,
+    `service_extra` as what stands behind a service's `listen` in the client's file."""
 
-    def __init__(self, binary, folder, routes, server_extra="", client_extra="", clients=1):
+    def __init__(self, binary, folder, routes, server_extra="", client_extra="", clients=1, service_extra=""):
         self.binary, self.folder, self.routes = binary, folder, routes
         server_key = self.keygen("server.key")
         client_keys = [self.keygen(f"client{n}.key") for n in range(clients)]
@@ -29,7 +30,9 @@ class Oncewire:
         for n in range(clients):
             entries = [free_port() if n else route.entry for route in routes]
             self.entries.append(entries)
-            listens = "".join(f'  {name}: {{listen: "127.0.0.1:{port}"}}\n' for name, port in zip(names, entries))
+            listens = "".join(
+                f'  {name}: {{listen: "127.0.0.1:{port}"{service_extra}}}\n' for name, port in zip(names, entries)
+            )
             client = f'server: {{address: "127.0.0.1:{routes[0].dial}", key: "{server_key}"}}\n'
             client += f"identity: client{n}.key\n"
             self.client_configs.append(write(folder, f"client{n}.yaml", f"{client}services:\n{listens}{client_extra}"))

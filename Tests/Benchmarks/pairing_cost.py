@@ -7,8 +7,10 @@ that nothing but what is meant happens.
     their clocks gain is their side. The attempts to connect that came too early are in it; how many is given.
 
 `again`: running daemons, one new application connection for each client every 1.5 s, answered and closed. Conversations
-    last 1 s, so each connection needs a pairing; then the same with conversations that last, so each only resumes. The
-    difference is what pairing costs more than resuming.
+    last 1 s, so each connection needs a pairing. With conversations that last, and a carrier of its own for each
+    connection, each only resumes; with a shared carrier, it is a stream of that. Whoever pairs has a thread for the
+    public keys (`pairing`), whose time is given besides: the rest of such a connection is dialling, writing the log,
+    and timers that look eight times in the short life of a conversation whether it is over.
 """
 
 import shutil
@@ -17,7 +19,7 @@ import time
 from contextlib import contextmanager
 
 from load import open_connections
-from measure import CPU
+from measure import CPU, threads_cpu_ns
 from oncewire import Oncewire
 from pairs import Route
 from processes import free_port, start, stop
@@ -26,7 +28,7 @@ CLIENTS = 10
 
 
 @contextmanager
-def daemons(lifetime="1h"):
+def daemons(lifetime="1h", service_extra=""):
     """One server with CLIENTS clients configured, none started, and what starts them."""
     folder, started = tempfile.mkdtemp(prefix="oncewire-benchmark."), []
     link, target = free_port(), free_port()
@@ -34,7 +36,8 @@ def daemons(lifetime="1h"):
     limits += "admission: {pair-rate: 1000}\n"
 
     def prepare(binary):
-        both = Oncewire(binary, folder, [Route(free_port(), link, link, target)], limits, "pool: {floor: 0}\n", CLIENTS)
+        route = Route(free_port(), link, link, target)
+        both = Oncewire(binary, folder, [route], limits, "pool: {floor: 0}\n", CLIENTS, service_extra)
 
         def run(role):
             configs = both.client_configs if role == "client" else [both.server_config]
@@ -72,9 +75,9 @@ def first_pairing(binary, server_waits):
         return cpu.ns, early
 
 
-def on_demand(binary, lifetime, times):
-    """CPU time of server and clients, and pairings, for each of `times` connections through every client."""
-    with daemons(lifetime) as (prepare, service):
+def on_demand(binary, times, **settings):
+    """Microseconds of CPU time and pairings for each of `times` connections through every client."""
+    with daemons(**settings) as (prepare, service):
         both, run = prepare(binary)
         service()
         server, clients = run("server"), run("client")
@@ -93,12 +96,19 @@ def on_demand(binary, lifetime, times):
         time.sleep(1.5)
         turn()  # warms up
         paired = both.count_in_log("paired with")
+        keys = [threads_cpu_ns(pids, "pairing") for pids in (server, clients)]
         with CPU(server) as at_server, CPU(clients) as at_clients:
             for _ in range(times):
                 turn()
+        keys = [threads_cpu_ns(pids, "pairing") - before for pids, before in zip((server, clients), keys)]
         count = times * CLIENTS
-        paired = both.count_in_log("paired with") - paired
-        return at_server.ns / count / 1000, at_clients.ns / count / 1000, paired / 2 / count
+        return {
+            "server_us": at_server.ns / count / 1000,
+            "client_us": at_clients.ns / count / 1000,
+            "server_keys_us": keys[0] / count / 1000,
+            "client_keys_us": keys[1] / count / 1000,
+            "pairings_per_connection": (both.count_in_log("paired with") - paired) / 2 / count,
+        }
 
 
 def pairing_cost(binary, batches):
@@ -109,16 +119,15 @@ def pairing_cost(binary, batches):
         client_ns += spent
         early += attempts
     count = batches * CLIENTS
-    paired, resumed = on_demand(binary, "1s", batches), on_demand(binary, "1h", batches)
+    kinds = {
+        "again": on_demand(binary, batches, lifetime="1s"),
+        "resume": on_demand(binary, batches, service_extra=", carrier: own"),
+        "stream": on_demand(binary, batches),
+    }
     return {
         "count": count,
         "first_server_us": server_ns / count / 1000,
         "first_client_us": client_ns / count / 1000,
         "early_attempts_per_client": early / count,
-        "again_server_us": paired[0],
-        "again_client_us": paired[1],
-        "again_pairings_per_connection": paired[2],
-        "resume_server_us": resumed[0],
-        "resume_client_us": resumed[1],
-        "resume_pairings_per_connection": resumed[2],
+        **{f"{kind}_{key}": value for kind, figures in kinds.items() for key, value in figures.items()},
     }

@@ -12,6 +12,13 @@ from processes import CannotStart, note
 from report import table
 from tunnel import Tunnel
 
+PAIRING_ROWS = (
+    ("first pairing of a client that has just started", "first_{}_us"),
+    ("connection that has to pair: opened, answered, closed", "again_{}_us"),
+    ("of that, public keys", "again_{}_keys_us"),
+    ("connection that resumes a carrier of its own: the same", "resume_{}_us"),
+    ("connection on the shared carrier: the same", "stream_{}_us"),
+)
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
@@ -96,18 +103,15 @@ def markdown(data):
         table(
             ["CPU µs", "server", "client", "both"],
             [
-                [name, server := pairing[f"{key}_server_us"], client := pairing[f"{key}_client_us"], server + client]
-                for name, key in (
-                    ("first pairing of a client that has just started", "first"),
-                    ("connection that has to pair: opened, answered, closed", "again"),
-                    ("connection that resumes: opened, answered, closed", "resume"),
-                )
+                [name, *(costs := [pairing[key.format(role)] for role in ("server", "client")]), sum(costs)]
+                for name, key in PAIRING_ROWS
             ],
         ),
         "",
-        f"Means of {pairing['count']}. Pairings a connection: {pairing['again_pairings_per_connection']:.2f} and "
-        f"{pairing['resume_pairings_per_connection']:.2f}; the first pairing's client has "
-        f"{pairing['early_attempts_per_client']:.1f} attempts in it to reach a server that was not there yet.",
+        f"Means of {pairing['count']}. Pairings a connection: "
+        + ", ".join(f"{pairing[f'{kind}_pairings_per_connection']:.2f}" for kind in ("again", "resume", "stream"))
+        + f"; the first pairing's client has {pairing['early_attempts_per_client']:.1f} attempts in it to reach a "
+        "server that was not there yet.",
         "",
         f"{many['connections']:,} idle connections at once{fewer}, opened at {many['opened_per_second']:,.0f} "
         f"a second; {many['alive_afterwards']:,} of them answered again afterwards.",
