@@ -7,8 +7,8 @@ that nothing but what is meant happens.
     their clocks gain is their side. The attempts to connect that came too early are in it; how many is given.
 
 `again`: running daemons, one new application connection for each client every 1.5 s, answered and closed. Conversations
-    last 1 s, so each connection needs a pairing. With conversations that last, and a carrier of its own for each
-    connection, each only resumes; with a shared carrier, it is a stream of that. Whoever pairs has a thread for the
+    last 1 s, so each connection needs a pairing. For comparison conversations that last: the connection then gets the
+    idle carrier that the last one has left, or becomes a stream of a shared one. Whoever pairs has a thread for the
     public keys (`pairing`), whose time is given besides: the rest of such a connection is dialling, writing the log,
     and timers that look eight times in the short life of a conversation whether it is over.
 """
@@ -121,7 +121,7 @@ def pairing_cost(binary, batches):
     count = batches * CLIENTS
     kinds = {
         "again": on_demand(binary, batches, lifetime="1s"),
-        "resume": on_demand(binary, batches, service_extra=", carrier: own"),
+        "idle": on_demand(binary, batches, service_extra=", carrier: own"),
         "stream": on_demand(binary, batches),
     }
     return {

@@ -16,7 +16,7 @@ PAIRING_ROWS = (
     ("first pairing of a client that has just started", "first_{}_us"),
     ("connection that has to pair: opened, answered, closed", "again_{}_us"),
     ("of that, public keys", "again_{}_keys_us"),
-    ("connection that resumes a carrier of its own: the same", "resume_{}_us"),
+    ("connection on an idle carrier of its own: the same", "idle_{}_us"),
     ("connection on the shared carrier: the same", "stream_{}_us"),
 )
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -109,7 +109,7 @@ def markdown(data):
         ),
         "",
         f"Means of {pairing['count']}. Pairings a connection: "
-        + ", ".join(f"{pairing[f'{kind}_pairings_per_connection']:.2f}" for kind in ("again", "resume", "stream"))
+        + ", ".join(f"{pairing[f'{kind}_pairings_per_connection']:.2f}" for kind in ("again", "idle", "stream"))
         + f"; the first pairing's client has {pairing['early_attempts_per_client']:.1f} attempts in it to reach a "
         "server that was not there yet.",
         "",
