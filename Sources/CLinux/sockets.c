@@ -20,6 +20,13 @@ int ow_unsent(int fd) {
   return ioctl(fd, SIOCOUTQNSD, &count) == 0 ? count : 0;
 }
 
+int ow_unacknowledged(int fd) {
+  int count = 0;
+  // A unix socket knows SIOCOUTQ too, but means bytes that its peer has not read.
+  if (ioctl(fd, SIOCOUTQNSD, &count) != 0) return 0;
+  return ioctl(fd, SIOCOUTQ, &count) == 0 ? count : 0;
+}
+
 int ow_read_tcp_silence(int fd, struct ow_tcp_silence *silence) {
   struct tcp_info info;
   socklen_t length = sizeof info;

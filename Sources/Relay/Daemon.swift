@@ -174,13 +174,13 @@ package final class Daemon: Sendable {
         let (mailboxes, running, final) = state.withLock { ($0.mailboxes, $0.running, $0.final) }
         guard running == mailboxes.count else { return final }
         let sum = Sum()
-        for mailbox in mailboxes {
+        let asked = mailboxes.count { mailbox in
             mailbox.post { shard in
                 sum.add(shard.gauged())
                 sum.answered.open()
             }
         }
-        for _ in mailboxes where !sum.answered.wait(seconds: 2) { break }
+        for _ in 0..<asked where !sum.answered.wait(seconds: 2) { break }
         return sum.value
     }
 

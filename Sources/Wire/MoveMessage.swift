@@ -1,9 +1,9 @@
 // The plaintexts of MOVE and MOVED: how a stream leaves a shared carrier for one of its own.
 //
-//      MOVE   0               8        16      17        MOVED  0        8       9
-//             +---------------+--------+-------+                +--------+-------+
-//             | stream number | total  | ended |                | total  | ended |
-//             +---------------+--------+-------+                +--------+-------+
+//      MOVE and MOVED   0               8        16      17
+//                       +---------------+--------+-------+
+//                       | stream number | total  | ended |
+//                       +---------------+--------+-------+
 
 /// How far one direction of a stream has come on the shared carrier: what follows is on its own one.
 package struct StreamProgress: Equatable, Sendable {
@@ -70,22 +70,31 @@ package struct MoveMessage: Equatable, Sendable {
 /// The answer: the server has everything that MOVE counted, and sends the rest here.
 package struct MovedMessage: Equatable, Sendable {
     /// Bytes of the message.
-    package static let size = StreamProgress.size
+    package static let size = 8 + StreamProgress.size
 
+    /// Which stream, as in MOVE. Two carriers may wait for an answer at once, and each must get its own.
+    package let stream: UInt64
     /// The direction from the server to the client.
     package let progress: StreamProgress
 
-    package init(progress: StreamProgress) { self.progress = progress }
-
-    /// Reads exactly 9 bytes.
-    package init(parsing bytes: UnsafeRawBufferPointer) throws(WireError) {
-        guard bytes.count == Self.size else { throw .wrongLength(expected: Self.size, received: bytes.count) }
-        progress = try StreamProgress(parsing: bytes, at: 0)
+    package init(stream: UInt64, progress: StreamProgress) {
+        self.stream = stream
+        self.progress = progress
     }
 
-    /// Bytes ``write(to:)`` writes, always 9.
+    /// Reads exactly 17 bytes.
+    package init(parsing bytes: UnsafeRawBufferPointer) throws(WireError) {
+        guard bytes.count == Self.size else { throw .wrongLength(expected: Self.size, received: bytes.count) }
+        stream = bytes.bigEndian(at: 0)
+        progress = try StreamProgress(parsing: bytes, at: 8)
+    }
+
+    /// Bytes ``write(to:)`` writes, always 17.
     package var encodedCount: Int { Self.size }
 
-    /// Writes 9 bytes.
-    package func write(to destination: UnsafeMutableRawPointer) { progress.write(to: destination) }
+    /// Writes 17 bytes.
+    package func write(to destination: UnsafeMutableRawPointer) {
+        destination.storeBigEndian(stream, at: 0)
+        progress.write(to: destination + 8)
+    }
 }

@@ -26,7 +26,7 @@ struct FrameHeaderTests {
             .open: Set(33...95), .data: Set(1...65536), .fin: [8], .closed: [0], .refused: [1], .abort: [1], .ping: [0],
             .pong: [0], .rekey: [1, 33], .bye: [0], .confirm: [0], .confirmed: [0], .bundle: Set(12...65536),
             .move: [17],
-            .moved: [9], .stays: [0], .leaving: [0],
+            .moved: [17], .stays: [0], .leaving: [0],
         ]
         for type in FrameType.allCases {
             for length in Array(0...200) + Array(65500...65600) {

@@ -17,10 +17,11 @@ struct MoveMessageTests {
 
     @Test("MOVED is laid out as the protocol says")
     func movedLayout() throws {
-        let moved = MovedMessage(progress: StreamProgress(total: 0x0102_0304_0506_0708, hasEnded: false))
-        #expect(moved.bytes == [1, 2, 3, 4, 5, 6, 7, 8, 0])
+        let moved = MovedMessage(
+            stream: 0x2122_2324_2526_2728, progress: StreamProgress(total: 0x0102_0304_0506_0708, hasEnded: false))
+        #expect(moved.bytes == [0x21, 0x22, 0x23, 0x24, 0x25, 0x26, 0x27, 0x28, 1, 2, 3, 4, 5, 6, 7, 8, 0])
         #expect(try MovedMessage(moved.bytes) == moved)
-        #expect(moved.encodedCount == 9 && MovedMessage.size == 9)
+        #expect(moved.encodedCount == 17 && MovedMessage.size == 17)
     }
 
     @Test("Messages that are cut short or made longer are refused")
@@ -29,9 +30,7 @@ struct MoveMessageTests {
             let bytes = [UInt8](repeating: 0, count: count)
             if count != 17 {
                 #expect(throws: WireError.wrongLength(expected: 17, received: count)) { try MoveMessage(bytes) }
-            }
-            if count != 9 {
-                #expect(throws: WireError.wrongLength(expected: 9, received: count)) { try MovedMessage(bytes) }
+                #expect(throws: WireError.wrongLength(expected: 17, received: count)) { try MovedMessage(bytes) }
             }
         }
     }
@@ -39,13 +38,13 @@ struct MoveMessageTests {
     @Test("Whether a direction has ended is 0 or 1")
     func flags() throws {
         for flag in UInt8.min...UInt8.max {
-            let (move, moved) = ([UInt8](repeating: 9, count: 16) + [flag], [UInt8](repeating: 9, count: 8) + [flag])
+            let bytes = [UInt8](repeating: 9, count: 16) + [flag]
             if flag <= 1 {
-                #expect(try MoveMessage(move).progress.hasEnded == (flag == 1))
-                #expect(try MovedMessage(moved).progress.hasEnded == (flag == 1))
+                #expect(try MoveMessage(bytes).progress.hasEnded == (flag == 1))
+                #expect(try MovedMessage(bytes).progress.hasEnded == (flag == 1))
             } else {
-                #expect(throws: WireError.malformedFlag(flag)) { try MoveMessage(move) }
-                #expect(throws: WireError.malformedFlag(flag)) { try MovedMessage(moved) }
+                #expect(throws: WireError.malformedFlag(flag)) { try MoveMessage(bytes) }
+                #expect(throws: WireError.malformedFlag(flag)) { try MovedMessage(bytes) }
             }
         }
     }
@@ -57,7 +56,7 @@ struct MoveMessageTests {
             var bytes = noise.bytes(17)
             bytes[16] %= 2
             #expect(try MoveMessage(bytes).bytes == bytes)
-            #expect(try MovedMessage([UInt8](bytes[8...])).bytes == [UInt8](bytes[8...]))
+            #expect(try MovedMessage(bytes).bytes == bytes)
         }
     }
 }

@@ -32,6 +32,10 @@ int ow_stream_socket(int family);
 /// Bytes written to a TCP socket that were not sent yet (SIOCOUTQNSD, tcp(7)); 0 for other sockets.
 int ow_unsent(int fd);
 
+/// Bytes written to a TCP socket, its FIN included, that the peer's host has not acknowledged (SIOCOUTQ, tcp(7)); 0
+/// for other sockets.
+int ow_unacknowledged(int fd);
+
 /// What TCP_INFO says about a peer that does not answer: how many retransmissions and window probes
 /// are unanswered, and how long ago (milliseconds) the last acknowledgement came.
 struct ow_tcp_silence {

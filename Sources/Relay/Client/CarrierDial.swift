@@ -16,8 +16,9 @@ enum CarrierDialResult {
 
 /// One carrier on its way. `completion` is called exactly once unless it is cancelled.
 final class CarrierDial: Driver, Sleeper {
+    let ticket = Ticket()
     private unowned let role: ClientRole
-    private let completion: (CarrierDialResult) -> Void
+    private let completion: (CarrierDial, CarrierDialResult) -> Void
     private var dial: ServerDial?
     private var endpoint: Endpoint?
     private var deadline: Timer?
@@ -29,7 +30,7 @@ final class CarrierDial: Driver, Sleeper {
     /// The whole handshake, connecting included, must be done in this time.
     private static let limit: Nanoseconds = 5_000_000_000
 
-    init(_ role: ClientRole, completion: @escaping (CarrierDialResult) -> Void) {
+    init(_ role: ClientRole, completion: @escaping (CarrierDial, CarrierDialResult) -> Void) {
         self.role = role
         self.completion = completion
     }
@@ -103,6 +104,6 @@ final class CarrierDial: Driver, Sleeper {
         guard !isOver else { return }
         cancel()
         resumption = nil
-        completion(result)
+        completion(self, result)
     }
 }

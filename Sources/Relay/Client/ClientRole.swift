@@ -16,7 +16,7 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
     private let connectionLimit: Int
     private var listeners: [Listener] = []
 
-    private var carriers: [ObjectIdentifier: Carrier] = [:]
+    private var carriers: [Ticket: Carrier] = [:]
     // Asked for every stream. Accesses need no check at run time: neither calls anybody.
     @exclusivity(unchecked) private var pool: CarrierPool
     @exclusivity(unchecked) private var waiting = WaitingRoom()
@@ -25,7 +25,7 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
     private var formerTrunks: [Carrier] = []
     /// Heavy streams that wait for a carrier of their own, first come, first served.
     private var heavy: Deque<SharedStream> = []
-    private var dials: [ObjectIdentifier: CarrierDial] = [:]
+    private var dials: [Ticket: CarrierDial] = [:]
     private var backoff = Backoff()
     private var dialledAt: Nanoseconds = 0
     /// Only on the first shard.
@@ -277,13 +277,11 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
         }
         dialledAt = shard.now
         for _ in 0..<missing {
-            var id: ObjectIdentifier?
-            let dial = CarrierDial(self) { [unowned self] in
-                if let id { dials[id] = nil }
-                dialled($0)
+            let dial = CarrierDial(self) { [unowned self] dial, result in
+                dials[dial.ticket] = nil
+                dialled(result)
             }
-            id = ObjectIdentifier(dial)
-            dials[ObjectIdentifier(dial)] = dial
+            dials[dial.ticket] = dial
             dial.start()
         }
     }
@@ -347,11 +345,21 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
 
     /// Counts `carrier` among this shard's.
     func adopt(_ carrier: Carrier) {
-        carriers[ObjectIdentifier(carrier)] = carrier
+        carriers[carrier.ticket] = carrier
         if upkeep == nil { armUpkeep() }
     }
 
-    func letGo(_ carrier: Carrier) { carriers[ObjectIdentifier(carrier)] = nil }
+    func letGo(_ carrier: Carrier) { _ = takeOut(carrier) }
+
+    /// Takes `carrier` out of every list there is. False if it was in none.
+    private func takeOut(_ carrier: Carrier) -> Bool {
+        if carrier === trunk { trunk = nil }
+        formerTrunks.removeAll { $0 === carrier }
+        pool.remove(carrier)
+        return carriers.removeValue(forKey: carrier.ticket) != nil
+    }
+
+    func stays(_ carrier: Carrier) { give(carrier) }
 
     // MARK: CarrierOwner
 
@@ -421,11 +429,8 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
     }
 
     func carrierClosed(_ carrier: Carrier, _ end: CarrierEnd) {
-        if carrier === trunk { trunk = nil }
-        formerTrunks.removeAll { $0 === carrier }
-        guard carriers.removeValue(forKey: ObjectIdentifier(carrier)) != nil else { return }
+        guard takeOut(carrier) else { return }
         if shard.kind == .heavy { loops.isBack(inPairWith: shard.index) }
-        pool.remove(carrier)
         pairer?.carrierClosed(carrier)
         switch end {
         case .orderly: break

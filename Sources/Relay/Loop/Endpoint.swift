@@ -30,7 +30,8 @@ enum Transfer {
 /// A non-blocking socket, registered edge-triggered once for all events. Not thread-safe: it belongs
 /// to one shard.
 final class Endpoint {
-    let fd: Int32
+    /// -1 once the socket is closed or detached: the number may be somebody else's by then.
+    private(set) var fd: Int32
     /// Tells events of this socket from those of an earlier one with the same descriptor.
     let generation: UInt32
     /// There may be something to read.
@@ -39,8 +40,12 @@ final class Endpoint {
     var writable = false
     /// The peer sent FIN, or the connection broke: reads must go on until they say so.
     var hungUp = false
-    /// epoll reported an error condition; `pendingError` tells which.
+    /// epoll reported an error condition. What the kernel received before is still to be read, and the error itself
+    /// comes behind that.
     var failed = false
+    /// The errno of the first read or write that failed; 0 before. What was received before a write failed can still
+    /// be read, but the end behind it is no orderly one: the write took the error away.
+    private(set) var brokenBy: Int32 = 0
     /// The kernel ends this connection with a reset whenever it is closed, and so also when the daemon is
     /// killed, unless `close` says that the end is orderly.
     var resetsByDefault = false
@@ -88,9 +93,32 @@ final class Endpoint {
             if got < wanted && !hungUp { readable = false }
             return .moved(got)
         }
+        return readNothing(got)
+    }
+
+    @inline(never)
+    private func readNothing(_ got: Int) -> Transfer {
+        let error = errno
         readable = false
-        if got == 0 { return .ended }
-        return errno == EAGAIN ? .blocked : .failed(errno)
+        if brokenBy == 0 {
+            if got == 0 { return .ended }
+            if error == EAGAIN { return .blocked }
+            brokenBy = error
+        }
+        // Whatever a broken connection says, and if it says nothing: there is no more to be had from it.
+        return .failed(brokenBy)
+    }
+
+    /// A write failed: what came in before is read next, although no event may say so.
+    @inline(never)
+    private func writeFailed() -> Transfer {
+        let error = errno
+        writable = false
+        guard error != EAGAIN else { return .blocked }
+        if brokenBy == 0 { brokenBy = error }
+        readable = true
+        hungUp = true
+        return .failed(error)
     }
 
     /// Sends `count` bytes from `bytes`; fewer may be taken.
@@ -100,8 +128,7 @@ final class Endpoint {
             let sent = Glibc.send(fd, bytes, count, Int32(MSG_NOSIGNAL))
             if sent >= 0 { return sentResult(sent, wanted: count) }
             if errno == EINTR { continue }
-            writable = false
-            return errno == EAGAIN ? .blocked : .failed(errno)
+            return writeFailed()
         }
     }
 
@@ -113,8 +140,7 @@ final class Endpoint {
             let sent = writev(fd, vectors, Int32(truncatingIfNeeded: count))
             if sent >= 0 { return sentResult(sent, wanted: wanted) }
             if errno == EINTR { continue }
-            writable = false
-            return errno == EAGAIN ? .blocked : .failed(errno)
+            return writeFailed()
         }
     }
 
@@ -155,6 +181,9 @@ final class Endpoint {
     /// Whether bytes that were written have not even left this host.
     var hasUnsent: Bool { ow_unsent(fd) > 0 }
 
+    /// Bytes that the peer's host has not acknowledged. None for a unix socket, whose peer has what was written.
+    var unacknowledged: Int { Int(ow_unacknowledged(fd)) }
+
     /// Tells the peer that nothing more will come (FIN); reading goes on.
     func shutdownWrite() { _ = shutdown(fd, Int32(SHUT_WR)) }
 
@@ -173,23 +202,39 @@ final class Endpoint {
         leave()
     }
 
-    /// Knows of the socket what `former` knew. epoll says by itself what is new since.
-    func continues(_ former: Endpoint) {
-        readable = former.readable
-        writable = former.writable
-        hungUp = former.hungUp
-        failed = former.failed
-        resetsByDefault = former.resetsByDefault
-        isBulk = former.isBulk
-        sendsBeforeTuning = former.sendsBeforeTuning
+    /// What is known of a socket besides its descriptor.
+    struct Known {
+        let readable, writable, hungUp, failed: Bool
+        let brokenBy: Int32
+        let resetsByDefault, isBulk: Bool
+        let sendsBeforeTuning: UInt8
     }
 
-    /// Leaves the poller with the socket open; its descriptor is the caller's from now on.
-    func detach() -> Int32 {
+    /// Knows of the socket what an endpoint before it knew. epoll says by itself what is new since.
+    func learn(_ known: Known) {
+        readable = known.readable
+        writable = known.writable
+        hungUp = known.hungUp
+        failed = known.failed
+        brokenBy = known.brokenBy
+        resetsByDefault = known.resetsByDefault
+        isBulk = known.isBulk
+        sendsBeforeTuning = known.sendsBeforeTuning
+    }
+
+    /// Leaves the poller with the socket open. `resetting` says how it ends if whoever gets it drops it.
+    func detach(resetting: Bool) -> DetachedSocket {
+        precondition(isOpen, "a closed endpoint has no socket")
         isOpen = false
         driver = nil
         poller.release(self)
-        return fd
+        defer { fd = -1 }
+        return DetachedSocket(
+            fd,
+            Known(
+                readable: readable, writable: writable, hungUp: hungUp, failed: failed, brokenBy: brokenBy,
+                resetsByDefault: resetsByDefault, isBulk: isBulk, sendsBeforeTuning: sendsBeforeTuning),
+            dropsWithReset: resetting)
     }
 
     private func leave() {
@@ -197,5 +242,6 @@ final class Endpoint {
         driver = nil
         poller.remove(self)
         _ = Glibc.close(fd)
+        fd = -1
     }
 }

@@ -3,8 +3,7 @@ internal import CLinux
 internal import Glibc
 internal import Synchronization
 
-/// Letters to a shard. Posting wakes the shard if it sleeps; posting to a shard that has ended drops
-/// the letter.
+/// Letters to a shard. Posting wakes the shard if it sleeps. A shard that has ended takes no letter.
 final class Mailbox: Sendable {
     typealias Letter = @Sendable (Shard) -> Void
 
@@ -13,6 +12,7 @@ final class Mailbox: Sendable {
     private struct Contents {
         var letters: [Letter] = []
         var signalled = false
+        var isClosed = false
     }
     private let contents = Mutex(Contents())
 
@@ -23,16 +23,27 @@ final class Mailbox: Sendable {
 
     deinit { close(eventFD) }
 
-    /// Queues `letter` for the shard's next turn.
-    func post(_ letter: @escaping Letter) {
-        let mustSignal = contents.withLock { contents in
+    /// Queues `letter` for the shard's next turn. False, and the letter dropped, if the shard has ended: whoever
+    /// waits for an answer must not wait for this one.
+    @discardableResult func post(_ letter: @escaping Letter) -> Bool {
+        let (isTaken, mustSignal) = contents.withLock { contents in
+            guard !contents.isClosed else { return (false, false) }
             contents.letters.append(letter)
             defer { contents.signalled = true }
-            return !contents.signalled
+            return (true, !contents.signalled)
         }
         if mustSignal {
             var one: UInt64 = 1
             _ = write(eventFD, &one, 8)
+        }
+        return isTaken
+    }
+
+    /// Takes no letter from now on. False, and nothing changed, if there are letters that nobody has read.
+    func closeIfEmpty() -> Bool {
+        contents.withLock { contents in
+            if contents.letters.isEmpty { contents.isClosed = true }
+            return contents.isClosed
         }
     }
 

@@ -51,14 +51,6 @@ final class Poller {
         return endpoint
     }
 
-    /// Takes over the socket of an endpoint that was detached from another loop's poller, and what is known of it; nil
-    /// (and the socket closed) if the kernel refuses it.
-    func add(continuing former: Endpoint) -> Endpoint? {
-        guard let endpoint = add(fd: former.fd) else { return nil }
-        endpoint.continues(former)
-        return endpoint
-    }
-
     /// Watches a listening socket that several shards share: the kernel wakes one of them.
     func add(listener fd: Int32, _ acceptor: any Acceptor) -> Bool {
         generation &+= 1

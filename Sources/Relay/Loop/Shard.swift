@@ -50,7 +50,9 @@ final class Shard {
     @exclusivity(unchecked) private var flushes: [Carrier] = []
     @exclusivity(unchecked) private var flushing: [Carrier] = []
     /// Streams that have outlived their carrier and still write their last bytes.
-    private var outliving: [ObjectIdentifier: SharedStream] = [:]
+    private var outliving: [Ticket: SharedStream] = [:]
+    /// Applications whose stream broke, and which still get what had arrived for them.
+    private var farewells: [Ticket: Farewell] = [:]
     private var hasLetters = true
     private var mustBurnStack = false
     private var hasWarnedOfUnlockedSecrets = false
@@ -93,6 +95,9 @@ final class Shard {
         timers.arm(sleeper, at: now &+ delay)
     }
 
+    /// Turns so far: tells one from the next.
+    @exclusivity(unchecked) private(set) var turns: UInt64 = 0
+
     /// Drivers and events of this turn so far.
     @exclusivity(unchecked) private var crowd = 0
     /// So many want something in this turn that each has to be content with little: a turn must stay short for
@@ -133,16 +138,18 @@ final class Shard {
     func run(_ role: any Role) {
         self.role = role
         role.begin()
-        while !isFinished { turn() }
+        // A letter that came meanwhile may be somebody's question.
+        while !(isFinished && mailbox.closeIfEmpty()) { turn() }
         // Role and timers hold on to the shard, and it to them.
         timers.removeAll()
         self.role = nil
     }
 
-    private var isFinished: Bool { isDraining && outliving.isEmpty && role?.isFinished == true }
+    private var isFinished: Bool { isDraining && outliving.isEmpty && farewells.isEmpty && role?.isFinished == true }
 
     /// One turn of the loop; sleeps at most until the next deadline, or not at all if `mayWait` is false.
     func turn(mayWait: Bool = true) {
+        turns &+= 1
         if hasLetters { for letter in mailbox.takeAll() { letter(self) } }
         flush()
         runAgain()
@@ -212,13 +219,19 @@ final class Shard {
         isCut = true
         role?.cut()
         for stream in outliving.values { stream.cut() }
+        for farewell in farewells.values { farewell.cut() }
     }
 
     /// `stream` has everything, its carrier is gone, and its application still has to take the last bytes.
-    func outlives(_ stream: SharedStream) { outliving[ObjectIdentifier(stream)] = stream }
-    func outlived(_ stream: SharedStream) { outliving[ObjectIdentifier(stream)] = nil }
+    func outlives(_ stream: SharedStream) { outliving[stream.ticket] = stream }
+    func outlived(_ stream: SharedStream) { outliving[stream.ticket] = nil }
     /// How many there are of those.
     var outlivingStreams: Int { outliving.count }
+
+    func keep(_ farewell: Farewell) { farewells[farewell.ticket] = farewell }
+    func forget(_ farewell: Farewell) { farewells[farewell.ticket] = nil }
+    /// Connections that are being parted from.
+    var partings: Int { farewells.count }
 
     private func runAgain() {
         crowd = again.count

@@ -8,6 +8,7 @@ internal import Wire
 
 /// A fresh connection to the server, until it is a carrier. Not thread-safe: it belongs to one shard.
 final class Newcomer: Driver, Sleeper {
+    let ticket = Ticket()
     private unowned let role: ServerRole
     private let shared: ServerShared
     private let endpoint: Endpoint

@@ -16,12 +16,14 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
     private let connectionLimit: Int
 
     private var listeners: [Listener] = []
-    private var newcomers: [ObjectIdentifier: Newcomer] = [:]
-    private var carriers: [ObjectIdentifier: Carrier] = [:]
+    private var newcomers: [Ticket: Newcomer] = [:]
+    private var carriers: [Ticket: Carrier] = [:]
     /// Those that are shared, by conversation.
     private var trunks: [ConversationID: [Carrier]] = [:]
+    /// What each device may cost, as long as it has carriers here.
+    private var allowances: [PublicKey: (allowance: Allowance, carriers: Int)] = [:]
     /// What new carriers still have to say, by carrier.
-    private var confirmations: [ObjectIdentifier: Confirmation] = [:]
+    private var confirmations: [Ticket: Confirmation] = [:]
     private var sweeper: Timer?
     /// No carrier will come from another loop any more.
     private var everybodyDrained = false
@@ -79,12 +81,12 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
     func accepted(_ fd: Int32, from address: SocketAddress, by listener: Listener) {
         guard let endpoint = shard.poller.add(fd: fd) else { return }
         let newcomer = Newcomer(endpoint, from: address, role: self)
-        newcomers[ObjectIdentifier(newcomer)] = newcomer
+        newcomers[newcomer.ticket] = newcomer
         newcomer.begin()
     }
 
     /// `newcomer` was turned away.
-    func gone(_ newcomer: Newcomer) { newcomers[ObjectIdentifier(newcomer)] = nil }
+    func gone(_ newcomer: Newcomer) { newcomers[newcomer.ticket] = nil }
 
     /// A pairing that is not stored before the client has confirmed it, and the deadline for that.
     private final class Confirmation: Sleeper {
@@ -110,23 +112,39 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
         gone(newcomer)
         let confirmation = Confirmation(conversation, carrier, since: shard.now)
         confirmation.deadline = shard.arm(confirmation, after: limit &- min(limit, shard.now))
-        confirmations[ObjectIdentifier(carrier)] = confirmation
+        confirmations[carrier.ticket] = confirmation
         adopt(carrier)
         carrier.advance()
     }
 
     /// Counts `carrier` among this loop's.
     func adopt(_ carrier: Carrier) {
-        carriers[ObjectIdentifier(carrier)] = carrier
+        carriers[carrier.ticket] = carrier
+        let device = carrier.peer.device
+        carrier.allowance = allowances[device, default: (carrier.allowance, 0)].allowance
+        allowances[device, default: (carrier.allowance, 0)].carriers += 1
         if sweeper == nil { armSweep() }
     }
 
-    func letGo(_ carrier: Carrier) { carriers[ObjectIdentifier(carrier)] = nil }
+    func letGo(_ carrier: Carrier) { _ = takeOut(carrier) }
+
+    /// Takes `carrier` out of every list there is. False if it was in none.
+    private func takeOut(_ carrier: Carrier) -> Bool {
+        guard carriers.removeValue(forKey: carrier.ticket) != nil else { return false }
+        let device = carrier.peer.device
+        allowances[device]?.carriers -= 1
+        if allowances[device]?.carriers == 0 { allowances[device] = nil }
+        confirmations.removeValue(forKey: carrier.ticket)?.deadline?.cancel()
+        forgetTrunk(carrier)
+        return true
+    }
+
+    func stays(_ carrier: Carrier) {}
 
     // MARK: CarrierOwner
 
     func carrierConfirmed(_ carrier: Carrier) {
-        guard let confirmation = confirmations.removeValue(forKey: ObjectIdentifier(carrier)) else { return }
+        guard let confirmation = confirmations.removeValue(forKey: carrier.ticket) else { return }
         confirmation.deadline?.cancel()
         guard let conversation = confirmation.conversation.take() else {
             shard.counters.resumes &+= 1
@@ -186,8 +204,9 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
     }
 
     func carrierIsShared(_ carrier: Carrier) { trunks[carrier.peer.conversation, default: []].append(carrier) }
-    /// The carrier that was known as `id`, if it is still here.
-    func carrier(_ id: ObjectIdentifier) -> Carrier? { carriers[id] }
+
+    /// The carrier with this ticket, if it is still here.
+    func carrier(_ ticket: Ticket) -> Carrier? { carriers[ticket] }
 
     /// The stream with this number on a shared carrier of the conversation.
     func sharedStream(_ number: UInt64, of conversation: ConversationID) -> SharedStream? {
@@ -219,10 +238,9 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
     }
 
     func carrierClosed(_ carrier: Carrier, _ end: CarrierEnd) {
-        guard carriers.removeValue(forKey: ObjectIdentifier(carrier)) != nil else { return }
+        guard takeOut(carrier) else { return }
         if shard.kind == .heavy { loops.isBack(inPairWith: shard.index) }
-        confirmations.removeValue(forKey: ObjectIdentifier(carrier))?.deadline?.cancel()
-        forgetTrunk(carrier)
+        withdrawMove(of: carrier)
         switch end {
         case .orderly: break
         case .streamBroken(let why): shard.emit(.streamBroken(carrier.service, why))

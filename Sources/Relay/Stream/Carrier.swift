@@ -100,8 +100,10 @@ final class Carrier: LastingDriver, Sleeper {
         case moving
         /// Carries many streams, and nothing else to the end of its days.
         case shared
-        /// No stream, and none will come: this end has sent its FIN on the link and waits for the peer's,
-        /// because closing earlier could destroy bytes that are still on their way (client only).
+        /// The stream was given up here. What its application had sent, and the last word behind it, still leave.
+        case departing
+        /// No stream, and none will come: this end has sent its FIN on the link and waits for the peer's, or until
+        /// everything has arrived there, because closing earlier could destroy bytes that are still on their way.
         case leaving
         /// Both directions ended here; the server has not said CLOSED yet (client only).
         case finishing
@@ -110,6 +112,8 @@ final class Carrier: LastingDriver, Sleeper {
     }
 
     let side: Side
+    /// What it is called in tables and letters.
+    let ticket = Ticket()
     /// Whose carrier this is.
     let peer: Peer
     let timings: CarrierTimings
@@ -122,8 +126,11 @@ final class Carrier: LastingDriver, Sleeper {
     let since: Nanoseconds
     /// The application's connection (client) or the target's (server), while a stream is open.
     var app: Endpoint?
-    /// Accesses need no check at run time: nothing that works on the keys can call back.
-    @exclusivity(unchecked) var keys: CarrierKeys
+    /// Nil once the carrier has ended or has been packed: then nothing can be encoded or decoded any more. Accesses
+    /// need no check at run time: nothing that works on the keys can call back.
+    @exclusivity(unchecked) var keys: CarrierKeys?
+    /// What its work may cost in a turn. A server gives all carriers of a device the same.
+    var allowance = Allowance()
     var phase: Phase
     /// The service of the current or last stream, for logs.
     var service: ServiceID?
@@ -136,6 +143,8 @@ final class Carrier: LastingDriver, Sleeper {
     /// The stream that comes from a shared carrier (client only), and how far it will have come there.
     var moving: SharedStream?
     var movedTo: StreamProgress?
+    /// What MOVE asked for, until it is answered (server only).
+    var asked: MoveMessage?
 
     // The pipe from the application to the link. `out` holds encoded frames not yet sent.
     var out: UnsafeMutableRawPointer?
@@ -145,6 +154,11 @@ final class Carrier: LastingDriver, Sleeper {
     var opening: OpenMessage?
     /// MOVE or MOVED waits for room.
     var handing: Handing?
+    /// What is said behind everything else before the carrier leaves, and how it will have ended.
+    var lastWord: (type: FrameType, reason: CloseReason)?
+    var verdict: CarrierEnd = .orderly
+    /// When bytes last left for the link or for the application.
+    var movedAt: Nanoseconds
     /// DATA bytes of this stream that were encoded.
     var sentTotal: UInt64 = 0
     /// The application closed its sending side, and FIN is encoded.
@@ -157,6 +171,9 @@ final class Carrier: LastingDriver, Sleeper {
     var filled = 0
     var vectorFirst = 0
     var vectorEnd = 0
+    /// A bundle whose records are being looked at: the rest lies at these places of the region.
+    var bundleNext = 0
+    var bundleEnd = 0
     /// Holds the plaintext that a stream brought along, until it is written.
     var carried: MovingStream?
     /// DATA bytes of this stream that were decoded.
@@ -185,13 +202,11 @@ final class Carrier: LastingDriver, Sleeper {
     /// Stream bytes, both ways, of the streams before this one.
     var carriedBytes: UInt64 = 0
 
-    // Which loop of its pair it should be on (CarrierPassing.swift).
+    // Which loop of its pair it should be on (CarrierPassing.swift). Both end with the stream that they were found of.
     var isMisplaced = false
-    var turnsUsedUp: UInt8 = 0
+    var turnsUsedUp = 0
     /// Stream bytes, both ways, as of the last heartbeat.
     var bytesWeighed: UInt64 = 0
-    /// Only in a parcel: what `phase` was.
-    var phaseWhenPacked: Phase = .closed
 
     var isDueAgain = false
     private var isAdvancing = false
@@ -205,13 +220,14 @@ final class Carrier: LastingDriver, Sleeper {
         self.side = side
         self.peer = peer
         self.link = link
-        self.keys = keys
+        self.keys = consume keys
         self.phase = phase
         self.timings = timings
         self.shard = shard
         self.owner = owner
         since = shard.now
         lastHeard = shard.now
+        movedAt = shard.now
         rekey.begin(now: shard.now, timings)
         shard.counters.carriersOpen += 1
         link.driver = self
@@ -236,8 +252,14 @@ final class Carrier: LastingDriver, Sleeper {
         defer { isAdvancing = false }
         repeat {
             advanceOnceMore = false
-            guard phase != .leaving else { return discard() }
-            guard phase != .closed, linkIsWell(), applicationIsWell() else { return }
+            guard phase != .leaving else {
+                discard()
+                return
+            }
+            guard phase != .departing else { return depart() }
+            guard phase != .closed, applicationIsWell() else { return }
+            // Nothing follows MOVE, so the link is not being read.
+            if phase == .moving, side == .server, link.hungUp { return lost("the peer closed the carrier") }
             guard receive(), transmit() else { return }
             rekeyIfDue()
             guard outStart == outEnd, due.isEmpty else { continue }
@@ -246,23 +268,15 @@ final class Carrier: LastingDriver, Sleeper {
         if isMisplaced { leaveForOtherLoop() }
     }
 
-    /// Whether the link may still be used. A broken link is read to its end first, because what arrived
-    /// before the break may be all there is; but it is not waited for while the application rests.
-    private func linkIsWell() -> Bool {
-        guard link.failed, isStalled, !linkIsGone else { return true }
-        link.failed = false
-        let error = link.takeError()
-        if error != 0, absorb() { lost(errorText(error)) }
-        return phase != .closed
-    }
-
+    /// Whether the application's connection may still be used. One that broke is read to its end first, because what
+    /// it sent before is all there is; only where nothing is read any more is the error asked for.
     private func applicationIsWell() -> Bool {
-        guard let app, app.failed else { return true }
+        guard let app, app.failed, sourceEnded else { return true }
         app.failed = false
-        let error = app.takeError()
+        let error = app.brokenBy != 0 ? app.brokenBy : app.takeError()
         // EPIPE says that bytes cannot be written any more; what it sent may still be read.
         if error != 0 { applicationBroke(error) }
-        return phase != .closed
+        return phase != .closed && phase != .departing
     }
 
     // MARK: Streams
@@ -270,11 +284,15 @@ final class Carrier: LastingDriver, Sleeper {
     /// Opens a stream for the application connection `app` (client, idle only). OPEN and what the
     /// application has already sent leave together.
     func open(_ message: OpenMessage, for app: Endpoint) {
+        mustBeIdle()
         beginStream(message.service, app)
         opening = message
         phase = .streaming
         advance()
     }
+
+    /// A carrier that has a stream, or none of its own any more, must never be given one.
+    func mustBeIdle() { precondition(phase == .idle, "a stream begins on an idle carrier only") }
 
     /// The target is connected (server, dialing only).
     func connected(_ target: Endpoint) {
@@ -315,17 +333,18 @@ final class Carrier: LastingDriver, Sleeper {
         switch side {
         case .server:
             due.insert(.closed)
-            phase = .idle
-            owner.carrierIsIdle(self)
+            becomeIdle()
         case .client:
             phase = .finishing
-            if closedReceived { finished() }
+            if closedReceived { becomeIdle() }
         }
     }
 
-    /// The client's stream is over at the server's end too.
-    func finished() {
+    /// The stream is over at both ends, or never came here. What was found of it does not hold for the next.
+    func becomeIdle() {
         phase = .idle
+        isMisplaced = false
+        turnsUsedUp = 0
         owner.carrierIsIdle(self)
     }
 
@@ -349,14 +368,51 @@ final class Carrier: LastingDriver, Sleeper {
         }
     }
 
+    /// Parts from the application. What it has sent leaves before the last word does, and the carrier behind both.
     private func giveUp(_ type: FrameType, _ reason: CloseReason, _ why: String) {
-        guard phase != .closed else { return }
-        sayLastWords(type, ReasonMessage(reason: reason))
-        end(.streamBroken(why))
+        guard phase != .closed, phase != .departing, phase != .leaving else { return }
+        // A shared carrier's streams end with it; their records so far are before its last word.
+        guard !linkIsGone, !shard.isCut, link.brokenBy == 0, phase != .confirming, sealBundle() else {
+            sayLastWord(type, ReasonMessage(reason: reason))
+            return end(.streamBroken(why))
+        }
+        // The server has not heard of a stream whose OPEN never left.
+        if opening == nil { lastWord = (type, reason) }
+        opening = nil
+        handing = nil
+        verdict = .streamBroken(why)
+        phase = .departing
+        movedAt = shard.now
+        partFromStreams(verdict)
+        releaseInbound()
+        rekey = RekeyState()
+        shard.again(self)
     }
 
-    /// The peer broke a rule, or a frame was not authentic: nothing more is delivered, and a carrier that
-    /// was idle did not end in order either.
+    /// Sends what is left, the last word behind it, and leaves.
+    private func depart() {
+        guard discard() else { return }
+        while true {
+            while outStart < outEnd {
+                guard link.writable else { return }
+                guard sendSome() else {
+                    if link.brokenBy != 0 { end(verdict) }
+                    return
+                }
+            }
+            guard let (type, reason) = lastWord.take() else { break }
+            guard ensureOut() else { return }
+            outStart = 0
+            outEnd = 0
+            ReasonMessage(reason: reason).write(to: out! + FrameHeader.size)
+            guard encode(type, ReasonMessage.size) else { return }
+        }
+        releaseOut()
+        leave()
+    }
+
+    /// The peer broke a rule, or a frame was not authentic: nothing more is decoded, and a carrier that was idle did
+    /// not end in order either.
     func violated(_ what: String) { end(.lost("protocol: \(what)")) }
 
     /// The link broke or the peer is gone. A stream whose every byte has arrived here, and left, still
@@ -374,30 +430,36 @@ final class Carrier: LastingDriver, Sleeper {
         shard.again(self)
     }
 
-    /// Closes everything; an application connection that is still there is reset, because not every
-    /// byte has arrived or left.
+    /// Closes everything; an application connection that is still there gets what has arrived for it and is reset then,
+    /// because not every byte has arrived or left.
     func end(_ how: CarrierEnd) {
         guard phase != .closed else { return }
-        if let app {
-            app.reset()
-            self.app = nil
-            shard.counters.streamsOpen -= 1
-            shard.counters.brokenStreams += 1
-        }
-        let wasMoving = moving
         phase = .closed
-        moving = nil
-        endSharing(how)
-        wasMoving?.abort(.internalError, "the carrier it was moving to broke")
+        partFromStreams(how)
         heartbeat?.cancel()
-        dial?.cancel()
-        dial = nil
         closeLink(how)
         releaseOut()
         releaseInbound()
         rekey = RekeyState()
+        keys = nil
         shard.counters.carriersOpen -= 1
         owner.carrierClosed(self, how)
+    }
+
+    /// Lets go of every stream that is here or was about to come.
+    private func partFromStreams(_ how: CarrierEnd) {
+        if let app {
+            self.app = nil
+            shard.counters.streamsOpen -= 1
+            shard.counters.brokenStreams += 1
+            Farewell.say(to: app, undelivered(), on: shard, patience: timings.deadAfter)
+        }
+        dial?.cancel()
+        dial = nil
+        let wasMoving = moving
+        moving = nil
+        endSharing(how)
+        wasMoving?.abort(.internalError, "the carrier it was moving to broke")
     }
 
     /// A link that ends out of order while the peer does not read (its window is shut) must end with a
@@ -411,7 +473,7 @@ final class Carrier: LastingDriver, Sleeper {
     /// Takes no further stream. A server says so, serves those that the client opened before it heard of that, and
     /// leaves closing to the client. A client closes in order when no stream is left.
     func retire() {
-        guard !isRetiring, phase != .closed else { return }
+        guard !isRetiring, phase != .closed, phase != .departing, phase != .leaving else { return }
         isRetiring = true
         if side == .server { due.insert(.leaving) }
         if phase == .shared { return flushSoon() }
@@ -434,24 +496,28 @@ final class Carrier: LastingDriver, Sleeper {
 
     private func leave() {
         phase = .leaving
-        lastHeard = shard.now
+        movedAt = shard.now
         link.shutdownWrite()
         heartbeat?.cancel()
         armHeartbeat()
         shard.again(self)
     }
 
-    /// Reads and forgets what still comes from the peer, until its FIN.
-    private func discard() {
-        guard let region = shard.regions.take() else { return end(.orderly) }
+    /// Reads and forgets some of what still comes from the peer. False, and the carrier closed, behind its FIN.
+    @discardableResult private func discard() -> Bool {
+        guard link.readable, let region = shard.regions.take() else { return true }
         defer { shard.regions.put(region) }
-        while link.readable {
+        for _ in 0..<roundsPerTurn where link.readable {
             switch link.read(region, RegionSize.receive) {
-            case .moved: lastHeard = shard.now
-            case .blocked: return
-            case .ended, .failed: return end(.orderly)
+            case .moved: continue
+            case .blocked: return true
+            case .ended, .failed:
+                end(verdict)
+                return false
             }
         }
+        if link.readable { shard.again(self) }
+        return true
     }
 
     /// Logs off (client, without a stream) and closes.
@@ -461,7 +527,7 @@ final class Carrier: LastingDriver, Sleeper {
             due.insert(.bye)
             return retire()
         }
-        if phase == .idle { sayLastWords(.bye, nil) }
+        if phase == .idle { sayLastWord(.bye, nil) }
         end(.orderly)
     }
 }

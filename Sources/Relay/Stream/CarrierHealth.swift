@@ -19,7 +19,7 @@ extension Carrier {
     /// Arms the next look at the peer.
     func armHeartbeat() {
         // Rounded up to a sixteenth of a heartbeat, so that idle carriers wake the loop together.
-        guard phase != .leaving else {
+        guard phase != .leaving, phase != .departing else {
             heartbeat = shard.arm(self, after: 1_000_000_000)
             return
         }
@@ -31,27 +31,40 @@ extension Carrier {
 
     func wake(_ timer: Timer, now: Nanoseconds) {
         guard phase != .closed, !linkIsGone else { return }
-        if phase == .leaving {
-            // What the server's kernel has is not lost any more.
-            guard link.hasUnsent, now &- min(lastHeard, now) < timings.deadAfter else { return end(.orderly) }
+        if phase == .leaving || phase == .departing {
+            // What the peer's kernel has is not lost any more.
+            let isThrough = phase == .leaving && link.unacknowledged == 0
+            guard !isThrough, rested(now) < timings.deadAfter else { return end(verdict) }
+        } else if phase == .moving, rested(now) >= timings.deadAfter {
+            return lost("the stream that should have come here did not")
         } else if isStalled {
             // Silence means nothing while nobody listens.
             lastHeard = now
+            if link.failed, rested(now) >= timings.deadAfter {
+                return lost("the link broke, and nobody takes what came")
+            }
             if kernelMissesPeer() { return lost("the peer's host does not answer") }
             due.insert(.ping)
         } else {
             let silence = now &- min(lastHeard, now)
             if silence >= timings.deadAfter { return lost("nothing heard for \(silence / 1_000_000) ms") }
-            let isSilent = keys.sending.next == sentAtHeartbeat
+            let isSilent = keys?.sending.next == sentAtHeartbeat
             if isSilent || silence >= timings.heartbeat / 2, phase != .confirming { due.insert(.ping) }
         }
+        if let app, app.failed || app.brokenBy != 0, rested(now) >= timings.deadAfter {
+            return applicationBroke(app.brokenBy != 0 ? app.brokenBy : app.takeError())
+        }
         app?.tuneNow()
-        if let sharing { for stream in sharing.streams.values { stream.tuneNow() } }
-        sentAtHeartbeat = keys.sending.next
+        if let sharing { for stream in Array(sharing.streams.values) { stream.look(now) } }
+        guard phase != .closed else { return }
+        sentAtHeartbeat = keys?.sending.next ?? 0
         weighStream()
         armHeartbeat()
         advance()
     }
+
+    /// How long no byte has left for the link or for the application.
+    private func rested(_ now: Nanoseconds) -> Nanoseconds { now &- min(movedAt, now) }
 
     /// Whether something was sent (data, PING, or the kernel's window probes) and repeated, and no
     /// acknowledgement came for the dead-peer time.

@@ -18,9 +18,11 @@ extension Carrier {
 
     /// Takes `stream` over from the shared carrier it is on (client, idle only).
     func move(_ stream: SharedStream) {
+        mustBeIdle()
         service = stream.service
         moving = stream
         phase = .moving
+        movedAt = shard.now
         handing = .move(stream.beginMove())
         advance()
     }
@@ -28,22 +30,31 @@ extension Carrier {
     /// MOVE came: the role looks for the stream (server).
     func handleMove(_ message: MoveMessage) {
         guard side == .server, phase == .idle, !due.contains(.closed) else { return violated("MOVE out of place") }
+        allowance.spend(Cost.question, in: shard.turns)
         phase = .moving
+        movedAt = shard.now
+        asked = message
         owner.carrier(self, takesOver: message)
     }
 
-    /// The stream is `stream`, or nil if there is none any more (server).
+    /// The stream that MOVE named is `stream`, or nil if there is none any more (server).
     func takeOver(_ stream: MovingStream?) {
-        guard phase == .moving else { return }
-        if let stream {
-            handing = .moved(MovedMessage(progress: stream.sent))
-            goOn(with: stream)
-        } else {
-            phase = .idle
-            due.insert(.stays)
-            owner.carrierIsIdle(self)
-            advance()
+        guard phase == .moving, let message = asked else {
+            stream?.part(on: shard)
+            return
         }
+        asked = nil
+        guard let stream else {
+            due.insert(.stays)
+            becomeIdle()
+            return advance()
+        }
+        guard stream.number == message.stream, stream.conversation == peer.conversation else {
+            stream.part(on: shard)
+            return abort(.internalError, "somebody else's stream")
+        }
+        handing = .moved(MovedMessage(stream: stream.number, progress: stream.sent))
+        goOn(with: stream)
     }
 
     /// MOVED came (client).
@@ -51,10 +62,15 @@ extension Carrier {
         guard side == .client, phase == .moving, movedTo == nil, let moving else {
             return violated("MOVED out of place")
         }
+        guard message.stream == moving.number else { return violated("MOVED names another stream") }
         guard !moving.isOver else { return abort(.applicationReset, "ended while it moved") }
         movedTo = message.progress
-        moving.handOver(at: message.progress) { [weak self] stream in
-            guard let self, phase == .moving else { return }
+        movedAt = shard.now
+        moving.handOver(at: message.progress, to: ticket) { [weak self, shard] stream in
+            guard let self, phase == .moving else {
+                stream?.part(on: shard)
+                return
+            }
             self.moving = nil
             movedTo = nil
             guard let stream else { return abort(.applicationReset, "ended while it moved") }
@@ -68,9 +84,8 @@ extension Carrier {
             return violated("STAYS out of place")
         }
         moving = nil
-        phase = .idle
         stream.stay()
-        owner.carrierIsIdle(self)
+        becomeIdle()
     }
 
     private func goOn(with stream: MovingStream) {
@@ -82,7 +97,7 @@ extension Carrier {
         self.app = app
         app.driver = self
         app.readable = true
-        app.writable = true
+        app.writable = app.brokenBy == 0
         carriedBytes &+= sentTotal &+ receivedTotal
         sentTotal = stream.sent.total
         receivedTotal = stream.received.total
@@ -90,7 +105,9 @@ extension Carrier {
         finReceived = stream.received.hasEnded
         finDelivered = stream.isEndPassedOn
         closedReceived = false
+        isMisplaced = false
         turnsUsedUp = 0
+        movedAt = shard.now
         shard.counters.streamsOpen += 1
         phase = .streaming
         lastHeard = shard.now

@@ -11,24 +11,26 @@ internal import Wire
 /// Unchecked: it has one owner at a time, who gives it up when it gives it away.
 final class CarrierParcel: @unchecked Sendable {
     fileprivate let carrier: Carrier
-    fileprivate let app: Endpoint?
-    /// Descriptors that are still this parcel's to close.
-    fileprivate var ownsLink = true
-    fileprivate var ownsApp: Bool
+    fileprivate let phase: Carrier.Phase
+    fileprivate var keys: CarrierKeys?
+    fileprivate var link: DetachedSocket?
+    fileprivate let hasStream: Bool
+    fileprivate var app: DetachedSocket?
     fileprivate var isTaken = false
 
-    fileprivate init(_ carrier: Carrier, _ app: Endpoint?) {
+    fileprivate init(
+        _ carrier: Carrier, _ phase: Carrier.Phase, _ keys: consuming CarrierKeys?, _ link: consuming DetachedSocket,
+        _ app: consuming DetachedSocket?
+    ) {
         self.carrier = carrier
+        self.phase = phase
+        self.keys = keys
+        self.link = consume link
+        hasStream = app != nil
         self.app = app
-        ownsApp = app != nil
     }
 
     deinit {
-        if let app, ownsApp {
-            resetWhenClosed(app.fd, true)
-            close(app.fd)
-        }
-        if ownsLink { close(carrier.link.fd) }
         guard !isTaken else { return }
         if let region = carrier.out { RegionPool.discard(region) }
         if let region = carrier.inbound { RegionPool.discard(region) }
@@ -37,16 +39,17 @@ final class CarrierParcel: @unchecked Sendable {
 
 extension Carrier {
     /// Turns that a stream uses up to the last byte before it counts as heavy.
-    private static var heavyTurns: UInt8 { 4 }
+    private static var heavyTurns: Int { 4 }
     /// A stream that moved less than this between two heartbeats is light again.
     private static var lightBytes: UInt64 { 1 << 20 }
 
     /// The stream had its share of this turn, and there is more.
     func usedUpTurn() {
         shard.again(self)
-        guard shard.kind == .light, phase == .streaming else { return }
+        // Counts no further than it is asked for: a loop that drains passes nothing on, however long it goes on.
+        guard shard.kind == .light, phase == .streaming, turnsUsedUp < Self.heavyTurns else { return }
         turnsUsedUp += 1
-        if turnsUsedUp >= Self.heavyTurns { isMisplaced = true }
+        if turnsUsedUp == Self.heavyTurns { isMisplaced = true }
     }
 
     /// The heartbeat judges the stream anew.
@@ -67,47 +70,36 @@ extension Carrier {
     /// Takes the carrier off its loop; its owner must have forgotten it already.
     func pack() -> CarrierParcel {
         precondition(phase == .streaming || phase == .idle, "nobody may wait for a carrier that is packed")
+        precondition(!hasRecords && lastWord == nil, "nothing else is under way on a carrier that is packed")
         heartbeat?.cancel()
         heartbeat = nil
-        let app = app
-        _ = link.detach()
-        _ = app?.detach()
         if app != nil { shard.counters.streamsOpen -= 1 }
         shard.counters.carriersOpen -= 1
         shard.counters.passes &+= 1
         for region in [out, inbound] where region != nil { shard.regions.givenAway() }
-        phaseWhenPacked = phase
+        let parcel = CarrierParcel(
+            self, phase, keys.take(), link.detach(resetting: false), app?.detach(resetting: true))
         phase = .closed
-        self.app = nil
-        return CarrierParcel(self, app)
+        app = nil
+        return parcel
     }
 
     /// Continues on `shard` what is in `parcel`. Nil, and the stream broken, if the kernel refuses to watch its sockets.
     convenience init?(continuing parcel: CarrierParcel, on shard: Shard, owner: any CarrierOwner) {
         let old = parcel.carrier
-        // A descriptor that the kernel refuses is closed there and then.
-        parcel.ownsLink = false
-        guard let link = shard.poller.add(continuing: old.link) else {
+        guard let keys = parcel.keys.take(), let link = parcel.link.take()?.adopt(on: shard.poller) else {
             Self.couldNotContinue(parcel, on: shard)
             return nil
         }
-        var app: Endpoint?
-        if let former = parcel.app {
-            parcel.ownsApp = false
-            resetWhenClosed(former.fd, true)
-            app = shard.poller.add(continuing: former)
-            guard app != nil else {
-                link.close()
-                Self.couldNotContinue(parcel, on: shard)
-                return nil
-            }
-            if !former.resetsByDefault { resetWhenClosed(former.fd, false) }
+        let app = parcel.app.take()?.adopt(on: shard.poller)
+        guard app != nil || !parcel.hasStream else {
+            link.close()
+            Self.couldNotContinue(parcel, on: shard)
+            return nil
         }
         parcel.isTaken = true
-        var keys = CarrierKeys.blank()
-        swap(&keys, &old.keys)
         self.init(
-            side: old.side, link: link, keys: keys, phase: old.phaseWhenPacked, peer: old.peer, timings: old.timings,
+            side: old.side, link: link, keys: keys, phase: parcel.phase, peer: old.peer, timings: old.timings,
             shard: shard, owner: owner)
         for region in [old.out, old.inbound] where region != nil { shard.regions.received() }
         adoptState(of: old)
@@ -126,6 +118,8 @@ extension Carrier {
         outStart = old.outStart
         outEnd = old.outEnd
         due = old.due
+        opening = old.opening
+        handing = old.handing
         sentTotal = old.sentTotal
         sourceEnded = old.sourceEnded
         inbound = old.inbound
@@ -147,7 +141,7 @@ extension Carrier {
 
     /// The parcel's sockets, or what is left of them, are closed by now or with it.
     private static func couldNotContinue(_ parcel: CarrierParcel, on shard: Shard) {
-        guard parcel.app != nil else { return }
+        guard parcel.hasStream else { return }
         shard.counters.brokenStreams += 1
         shard.emit(.streamBroken(parcel.carrier.service, "the kernel watches no further socket"))
     }
@@ -160,8 +154,10 @@ protocol CarrierPasser: Role, CarrierOwner {
     var loops: Loops { get }
     /// Counts `carrier` among this loop's.
     func adopt(_ carrier: Carrier)
-    /// Forgets `carrier`, which is about to leave.
+    /// Takes `carrier`, which is about to leave, out of every list there is.
     func letGo(_ carrier: Carrier)
+    /// `carrier` has no stream and cannot leave after all.
+    func stays(_ carrier: Carrier)
     /// `carrier` came from the other loop and has been adopted; it may be closed or passed on from here, and advances
     /// afterwards otherwise.
     func takesOver(_ carrier: Carrier)
@@ -169,7 +165,10 @@ protocol CarrierPasser: Role, CarrierOwner {
 
 extension CarrierPasser {
     func carrierIsMisplaced(_ carrier: Carrier) {
-        guard let partner = loops.partner(of: shard.index), !shard.isDraining else { return }
+        guard let partner = loops.partner(of: shard.index), !shard.isDraining else {
+            if carrier.phase == .idle { stays(carrier) }
+            return
+        }
         letGo(carrier)
         if shard.kind == .light {
             loops.goesAway(fromPairWith: shard.index)

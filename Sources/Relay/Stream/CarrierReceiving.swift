@@ -27,6 +27,12 @@ extension Carrier {
     /// Whether plaintext waits for the application, so that the link is not being read.
     var isStalled: Bool { vectorFirst < vectorEnd || holdsFrames }
 
+    /// Records of a bundle wait for the next turn.
+    var hasRecords: Bool { bundleNext < bundleEnd }
+
+    /// Whether this carrier may cost more in this turn.
+    private var mayCostMore: Bool { allowance.isLeft(in: shard.turns) }
+
     /// Frames behind OPEN or MOVE wait until there is somebody to write to.
     private var holdsFrames: Bool { phase == .dialing || awaitsStream }
 
@@ -36,8 +42,17 @@ extension Carrier {
         while true {
             guard deliver() else { return phase != .closed }
             guard linkIsGone || decodeFrames() else { return false }
+            guard mayCostMore, !hasRecords else {
+                usedUpTurn()
+                return true
+            }
             if vectorFirst < vectorEnd { continue }
             if finReceived, !finDelivered {
+                // The stream is about to be given up, and must not end in order before.
+                guard app?.brokenBy == 0 else {
+                    finDelivered = true
+                    continue
+                }
                 endOfReceiving()
                 guard phase != .closed else { return false }
                 continue
@@ -61,13 +76,20 @@ extension Carrier {
     /// Writes the waiting plaintext. False if some is left (or the carrier is closed).
     private func deliver() -> Bool {
         while vectorFirst < vectorEnd {
-            guard let app, app.writable else { return false }
+            guard let app else { return false }
+            // Nobody can take it any more. What the application sent before is still on its way out.
+            guard app.brokenBy == 0 else { break }
+            guard app.writable else { return false }
             var wanted = 0
             for index in vectorFirst..<vectorEnd { wanted += vectors[index].iov_len }
             switch app.write(vectors + vectorFirst, vectorEnd - vectorFirst, wanted: wanted) {
-            case .moved(let count): written(count)
+            case .moved(let count):
+                movedAt = shard.now
+                written(count)
             case .blocked, .ended: return false
             case .failed(let error):
+                // It is read to its end, which says the same, unless that has been done.
+                guard sourceEnded else { continue }
                 applicationBroke(error)
                 return false
             }
@@ -140,23 +162,24 @@ extension Carrier {
         return inbound != nil
     }
 
-    /// The link broke while the application rests: takes what had arrived, as far as the region has room,
-    /// since it may be all there is. False if the carrier is closed now.
-    func absorb() -> Bool {
-        while link.readable, let region = inbound, filled < RegionSize.receive {
-            guard case .moved(let count) = link.read(region + filled, RegionSize.receive - filled) else { break }
-            filled += count
+    /// What was decoded for the application and not written, taken out.
+    func undelivered() -> Backlog {
+        var bytes = Backlog()
+        for index in vectorFirst..<vectorEnd {
+            guard bytes.append(vectors[index].iov_base, vectors[index].iov_len) else { break }
         }
-        return inbound == nil || decodeFrames()
+        releaseInbound()
+        return bytes
     }
 
     /// Decodes complete frames until the vectors are full, the frames are used up, or one changes what
     /// may happen next. False if the carrier is closed now.
     private func decodeFrames() -> Bool {
+        guard !hasRecords || receiveRecords() else { return false }
         // Behind a FIN nothing is looked at before the end was passed on: whatever it is, it cannot take
         // back that every byte arrived.
         while !holdsFrames, vectorEnd < Self.vectorLimit, finReceived == finDelivered,
-            filled - parsed >= FrameHeader.size
+            filled - parsed >= FrameHeader.size, !hasRecords, mayCostMore
         {
             let frame = inbound! + parsed
             let header: FrameHeader
@@ -168,7 +191,7 @@ extension Carrier {
             }
             guard filled - parsed >= header.frameSize else { return true }
             do throws(CodecError) {
-                let decoder = try keys.receiving.makeDecoder(nonce: header.nonce)
+                let decoder = try keys!.receiving.makeDecoder(nonce: header.nonce)
                 try decoder.decode(frame: frame, count: header.length, with: shard.cipher)
             } catch {
                 violated("\(error)")
@@ -179,6 +202,7 @@ extension Carrier {
             // somebody changed a length on the way, must not keep a carrier waiting.
             lastHeard = shard.now
             shard.counters.framesIn &+= 1
+            allowance.spend(Cost.frame, in: shard.turns)
             let plaintext = frame + FrameHeader.size
             if header.type == .data {
                 guard isReceivingData else {
@@ -187,9 +211,9 @@ extension Carrier {
                 }
                 append(plaintext, header.length)
             } else if header.type == .bundle {
-                guard receiveBundle(UnsafeRawBufferPointer(start: plaintext, count: header.length)) else {
-                    return false
-                }
+                bundleNext = parsed - FrameHeader.tagSize - header.length
+                bundleEnd = bundleNext + header.length
+                guard beginBundle(), receiveRecords() else { return false }
             } else {
                 guard handle(header.type, UnsafeRawBufferPointer(start: plaintext, count: header.length)) else {
                     return false
@@ -249,6 +273,7 @@ extension Carrier {
     }
 
     private func handleOpen(_ message: OpenMessage) {
+        allowance.spend(Cost.connection, in: shard.turns)
         // Before CLOSED has left, the client cannot know that the carrier is free.
         guard side == .server, phase == .idle, !due.contains(.closed) else { return violated("OPEN out of place") }
         phase = .dialing
@@ -268,7 +293,7 @@ extension Carrier {
         guard side == .client, sourceEnded, finReceived, !closedReceived, phase == .streaming || phase == .finishing
         else { return violated("CLOSED out of place") }
         closedReceived = true
-        if phase == .finishing { finished() }
+        if phase == .finishing { becomeIdle() }
     }
 
     private func handleEnd(_ type: FrameType, _ message: ReasonMessage) {
@@ -295,6 +320,8 @@ extension Carrier {
         filled = 0
         vectorFirst = 0
         vectorEnd = 0
+        bundleNext = 0
+        bundleEnd = 0
         if carried != nil { carried = nil }
         shard.regions.put(region)
     }

@@ -38,7 +38,7 @@ struct RekeyState: ~Copyable {
 }
 
 extension Carrier {
-    private var framesSoFar: UInt64 { keys.sending.next &+ keys.receiving.next }
+    private var framesSoFar: UInt64 { (keys?.sending.next ?? 0) &+ (keys?.receiving.next ?? 0) }
     /// Bytes of streams that went through, both ways.
     var bytesSoFar: UInt64 { carriedBytes &+ sentTotal &+ receivedTotal }
 
@@ -60,6 +60,7 @@ extension Carrier {
     /// REKEY came. Throws nothing; a step that does not fit ends the carrier.
     func handleRekey(_ message: RekeyMessage) {
         shard.handledSecrets()
+        allowance.spend(Cost.agreement, in: shard.turns)
         do throws(CodecError) {
             switch message {
             case .offer(let key): try handleOffer(key)
@@ -93,7 +94,7 @@ extension Carrier {
             return violated("REKEY out of place")
         }
         let shared = try ephemeral.agree(with: key)
-        keys.receiving.mix(shared)
+        keys!.receiving.mix(shared)
         rekey.frameDue = .done
         rekey.mixBehindFrame = consume shared
         rekeyed()
@@ -103,7 +104,7 @@ extension Carrier {
         guard let shared = rekey.mixWhenDone.take(), rekey.frameDue == nil else {
             return violated("REKEY out of place")
         }
-        keys.receiving.mix(shared)
+        keys!.receiving.mix(shared)
         rekeyed()
     }
 
@@ -119,7 +120,7 @@ extension Carrier {
         guard let message = rekey.frameDue.take() else { return true }
         message.write(to: out! + outEnd + FrameHeader.size)
         guard encode(.rekey, message.encodedCount) else { return false }
-        if let shared = rekey.mixBehindFrame.take() { keys.sending.mix(shared) }
+        if let shared = rekey.mixBehindFrame.take() { keys!.sending.mix(shared) }
         return true
     }
 }

@@ -41,7 +41,7 @@ extension Carrier {
 
     /// Moves bytes from the application to the link. False if the carrier is closed now.
     func transmit() -> Bool {
-        guard !linkIsGone else { return true }
+        guard !linkIsGone, phase != .departing else { return true }
         guard phase != .shared else { return transmitShared() }
         var rounds = roundsPerTurn
         while true {
@@ -75,11 +75,12 @@ extension Carrier {
         switch link.send(out! + outStart, outEnd - outStart) {
         case .moved(let count):
             outStart += count
+            movedAt = shard.now
             return true
         case .blocked, .ended: return false
-        case .failed(let error):
+        case .failed:
             // What came in before the link broke is looked at first; the end of it says the same.
-            if link.readable, !isStalled { shard.again(self) } else { lost(errorText(error)) }
+            if !isStalled { shard.again(self) }
             return false
         }
     }
@@ -197,7 +198,7 @@ extension Carrier {
     func encode(_ type: FrameType, _ length: Int) -> Bool {
         let frame = out! + outEnd
         do throws(CodecError) {
-            let encoder = try keys.sending.makeEncoder()
+            let encoder = try keys!.sending.makeEncoder()
             FrameHeader(type: type, length: length, nonce: encoder.nonce).write(to: frame)
             encoder.encode(frame: frame, count: length, with: shard.cipher)
         } catch {
@@ -210,8 +211,10 @@ extension Carrier {
     }
 
     /// One last frame, if the link takes it at once; nobody waits for it.
-    func sayLastWords(_ type: FrameType, _ reason: ReasonMessage?) {
-        guard !linkIsGone, phase != .confirming, outStart == outEnd, link.writable, ensureOut() else { return }
+    func sayLastWord(_ type: FrameType, _ reason: ReasonMessage?) {
+        guard !linkIsGone, phase != .confirming, outStart == outEnd, link.writable, keys != nil, ensureOut() else {
+            return
+        }
         outStart = 0
         outEnd = 0
         guard sealBundle() else { return }

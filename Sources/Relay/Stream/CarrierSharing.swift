@@ -25,6 +25,10 @@ final class Sharing {
     var hungry: Deque<SharedStream> = []
     /// Last words of streams that found none.
     var unsaid: [(kind: RecordKind, stream: UInt64, reason: CloseReason)] = []
+    /// Streams for which something came in the bundle that is being looked at.
+    var touched: [SharedStream] = []
+    /// Numbers of streams that went to carriers of their own, the last ones first to be forgotten.
+    var moved = MovedStreams()
     /// It will be flushed at the end of this turn ...
     var isFlushDue = false
     /// ... which has come.
@@ -43,6 +47,7 @@ extension Carrier {
 
     /// Makes an idle carrier a shared one, for good.
     func share() {
+        mustBeIdle()
         phase = .shared
         sharing = Sharing()
         lastHeard = shard.now
@@ -216,24 +221,32 @@ extension Carrier {
 
     // MARK: Receiving
 
-    /// A verified BUNDLE. False if the carrier is closed now.
-    func receiveBundle(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    /// A verified BUNDLE came. False if the carrier is closed now.
+    func beginBundle() -> Bool {
         if phase == .idle, side == .server, !due.contains(.closed) {
             share()
             owner.carrierIsShared(self)
         }
-        guard phase == .shared, let sharing else {
+        guard phase == .shared else {
             violated("BUNDLE out of place")
             return false
         }
-        var offset = 0
+        return true
+    }
+
+    /// Looks at records of the bundle until it has none left, or this carrier has cost enough in this turn. What came
+    /// for one stream is written together. False if the carrier is closed now.
+    func receiveRecords() -> Bool {
+        guard let region = inbound, let sharing else { return true }
         do throws(WireError) {
-            while offset < bytes.count, phase == .shared {
-                let header = try RecordHeader(parsing: bytes, at: offset)
-                offset += RecordHeader.size
-                let payload = UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + header.length])
-                offset += header.length
+            while bundleNext < bundleEnd, phase == .shared, allowance.isLeft(in: shard.turns) {
+                let bytes = UnsafeRawBufferPointer(start: region + bundleNext, count: bundleEnd - bundleNext)
+                let header = try RecordHeader(parsing: bytes, at: 0)
+                bundleNext += RecordHeader.size + header.length
+                let payload = UnsafeRawBufferPointer(
+                    rebasing: bytes[RecordHeader.size..<RecordHeader.size + header.length])
                 carriedBytes &+= UInt64(header.length)
+                allowance.spend(header.kind == .data ? Cost.record : Cost.look, in: shard.turns)
                 if let stream = sharing.streams[header.stream] {
                     try stream.receive(header, payload)
                 } else {
@@ -243,7 +256,21 @@ extension Carrier {
         } catch {
             violated("\(error)")
         }
-        return phase != .closed
+        writeTouched(sharing)
+        return phase != .closed && phase != .departing
+    }
+
+    /// Writes what came, before its place in the region is used again.
+    private func writeTouched(_ sharing: Sharing) {
+        guard !sharing.touched.isEmpty else { return }
+        for stream in sharing.touched { stream.writeReceived() }
+        sharing.touched.removeAll(keepingCapacity: true)
+    }
+
+    /// Something came for `stream`, which writes it when the others' records have been looked at.
+    func touch(_ stream: SharedStream) {
+        allowance.spend(Cost.call, in: shard.turns)
+        sharing?.touched.append(stream)
     }
 
     /// A record of no stream that is here.
@@ -254,9 +281,13 @@ extension Carrier {
             guard side == .server, header.stream > sharing.highest else { return violated("OPEN out of place") }
             let message = try OpenMessage(parsing: payload)
             guard message.streamNumber == header.stream else { return violated("OPEN of two streams") }
+            allowance.spend(Cost.connection, in: shard.turns)
             let stream = SharedStream(message, on: self)
             keep(stream)
             owner.carrier(self, opens: message, as: stream)
+        case .data, .fin:
+            guard !sharing.moved.contains(header.stream) else { return violated("more came than was counted") }
+            fallthrough
         default:
             guard header.stream <= sharing.highest else { return violated("a record of a stream never opened") }
         }

@@ -1,6 +1,7 @@
 // A stream between a shared carrier and its own: nothing drives it, and it may cross from one shard to another.
 internal import CLinux
 internal import Glibc
+internal import Pairing
 internal import Wire
 
 /// What there is to know about a stream, its application's socket included. Whoever drops it without having adopted
@@ -8,6 +9,9 @@ internal import Wire
 ///
 /// Unchecked: it has one owner at a time, who gives it up when it gives it away.
 final class MovingStream: @unchecked Sendable {
+    /// Whose it is: only a carrier of the same conversation that asked for this number may have it.
+    let conversation: ConversationID
+    let number: UInt64
     let service: ServiceID
     /// How far the direction from here to the peer has come.
     let sent: StreamProgress
@@ -15,16 +19,18 @@ final class MovingStream: @unchecked Sendable {
     let received: StreamProgress
     /// The end of that direction was passed on to the application.
     let isEndPassedOn: Bool
-    private var fd: Int32
+    private var socket: DetachedSocket?
     /// What the application has not taken yet of what was received.
     private var backlog = Backlog()
 
-    /// Takes over the socket `fd`, which resets when it is closed, and what is in `backlog`.
+    /// Takes over `socket` and what is in `backlog`.
     init(
-        _ fd: Int32, service: ServiceID, sent: StreamProgress, received: StreamProgress, isEndPassedOn: Bool,
-        backlog: inout Backlog
+        _ socket: consuming DetachedSocket, of conversation: ConversationID, number: UInt64, service: ServiceID,
+        sent: StreamProgress, received: StreamProgress, isEndPassedOn: Bool, backlog: inout Backlog
     ) {
-        self.fd = fd
+        self.socket = consume socket
+        self.conversation = conversation
+        self.number = number
         self.service = service
         self.sent = sent
         self.received = received
@@ -32,17 +38,20 @@ final class MovingStream: @unchecked Sendable {
         swap(&self.backlog, &backlog)
     }
 
-    deinit { if fd >= 0 { close(fd) } }
-
-    /// The socket on another poller; nil, and the connection reset, if the kernel refuses.
+    /// The socket on another poller; nil, and the connection reset, if the kernel refuses or it was adopted before.
     func adopt(on poller: Poller) -> Endpoint? {
-        guard let endpoint = poller.add(fd: fd) else {
-            fd = -1
-            return nil
-        }
-        fd = -1
+        guard let socket = socket.take(), let endpoint = socket.adopt(on: poller) else { return nil }
         endpoint.resetsByDefault = true
         return endpoint
+    }
+
+    /// The stream goes nowhere: its application gets what waits for it, and a reset.
+    func part(on shard: Shard) {
+        guard let app = adopt(on: shard.poller) else { return }
+        shard.counters.brokenStreams += 1
+        var bytes = Backlog()
+        swap(&bytes, &backlog)
+        Farewell.say(to: app, bytes, on: shard, patience: 30_000_000_000)
     }
 
     /// The waiting bytes; nil if there are none. They are there for as long as this object is.

@@ -14,6 +14,8 @@ internal import Wire
 final class SharedStream: LastingDriver, Dialler {
     /// Unique in the conversation.
     let number: UInt64
+    /// What it is called in tables.
+    let ticket = Ticket()
     let service: ServiceID
     /// Strong: the circle is broken when the stream is over, because the carrier then forgets it.
     let carrier: Carrier
@@ -45,6 +47,12 @@ final class SharedStream: LastingDriver, Dialler {
     /// What the other end was last told of `passedOn`.
     private var credited: UInt64 = 0
     private var backlog = Backlog()
+    /// What came in the bundle that is being looked at, as long as all of it lies in one place there.
+    private var fresh = UnsafeRawBufferPointer(start: nil, count: 0)
+    /// Something came in that bundle and was not written yet.
+    private var isTouched = false
+    /// The other end gave up before the target was connected: it still gets what had come, and a reset.
+    private var doomed: String?
     private var finReceived = false
     private var finDelivered = false
 
@@ -62,6 +70,7 @@ final class SharedStream: LastingDriver, Dialler {
     private var claim: Claim?
 
     private struct Claim {
+        let asker: Ticket
         let progress: StreamProgress
         let completion: (MovingStream?) -> Void
     }
@@ -108,6 +117,7 @@ final class SharedStream: LastingDriver, Dialler {
             target.driver = self
             target.writable = true
             app = target
+            if let doomed { return breakOff(doomed) }
             advance()
         case .failed(ECONNREFUSED): refuse(.targetRefused)
         case .failed: refuse(.targetUnreachable)
@@ -120,9 +130,11 @@ final class SharedStream: LastingDriver, Dialler {
     /// Does what can be done now, in both directions.
     func advance() {
         guard !isOver, let app else { return }
-        if app.failed {
+        // What a broken connection sent before is read to its end, which says that it broke. Where nothing is read any
+        // more, the error is asked for.
+        if app.failed, sourceEnded {
             app.failed = false
-            let error = app.takeError()
+            let error = app.brokenBy != 0 ? app.brokenBy : app.takeError()
             if error != 0 { return applicationBroke(error) }
         }
         deliver()
@@ -246,21 +258,62 @@ final class SharedStream: LastingDriver, Dialler {
         guard receivedTotal &- credited <= RecordHeader.window else {
             return carrier.violated("DATA beyond its window")
         }
-        var rest = bytes
-        if backlog.isEmpty, let app, app.writable {
-            switch app.send(bytes.baseAddress!, bytes.count) {
+        if let claim, receivedTotal > claim.progress.total {
+            return carrier.violated("more came than MOVE counted")
+        }
+        guard app?.brokenBy ?? 0 == 0, doomed == nil else { return }
+        if !isTouched {
+            isTouched = true
+            fresh = bytes
+            carrier.touch(self)
+        } else if let end = fresh.baseAddress.map({ $0 + fresh.count }), end + RecordHeader.size == bytes.baseAddress {
+            // A record right behind this stream's last one: its header is not needed any more.
+            memmove(UnsafeMutableRawPointer(mutating: end), bytes.baseAddress!, bytes.count)
+            fresh = UnsafeRawBufferPointer(start: fresh.baseAddress, count: fresh.count + bytes.count)
+        } else {
+            keepFresh()
+            keep(bytes)
+        }
+    }
+
+    /// The other records of the bundle have been looked at: writes what came for this stream.
+    func writeReceived() {
+        guard isTouched else { return }
+        isTouched = false
+        if !isOver, backlog.isEmpty, !fresh.isEmpty, let app, app.writable {
+            switch app.send(fresh.baseAddress!, fresh.count) {
             case .moved(let count):
                 passedOn &+= UInt64(count)
-                rest = UnsafeRawBufferPointer(rebasing: bytes[count...])
+                fresh = UnsafeRawBufferPointer(rebasing: fresh[count...])
             case .blocked, .ended: break
-            case .failed(let error): return applicationBroke(error)
+            case .failed(let error): cannotWrite(error)
             }
         }
-        guard rest.isEmpty || backlog.append(rest.baseAddress!, rest.count) else {
-            return abort(.resourceExhausted, "out of memory")
-        }
+        keepFresh()
+        guard !isOver else { return }
+        deliver()
         if passedOn &- credited >= RecordHeader.window / 2 { pump() }
         settleClaim()
+    }
+
+    /// What came and was not written outlives the bundle.
+    private func keepFresh() {
+        let rest = fresh
+        fresh = UnsafeRawBufferPointer(start: nil, count: 0)
+        if !rest.isEmpty { keep(rest) }
+    }
+
+    private func keep(_ bytes: UnsafeRawBufferPointer) {
+        guard !isOver, app?.brokenBy ?? 0 == 0 else { return }
+        guard backlog.append(bytes.baseAddress!, bytes.count) else {
+            return abort(.resourceExhausted, "out of memory")
+        }
+    }
+
+    /// The application takes nothing any more; what it sent before a break is still read.
+    private func cannotWrite(_ error: Int32) {
+        backlog = Backlog()
+        sourceEnded || isFinDue ? applicationBroke(error) : pump()
     }
 
     private func receive(_ message: FinMessage) {
@@ -268,13 +321,15 @@ final class SharedStream: LastingDriver, Dialler {
             return carrier.violated("FIN says \(message.total) bytes, \(receivedTotal) came")
         }
         finReceived = true
+        writeReceived()
         settleClaim()
         deliver()
     }
 
     private func receive(_ message: CreditMessage) {
-        guard message.total >= peerPassedOn, message.total <= sentTotal else {
-            return carrier.violated("CREDIT says \(message.total) bytes of \(sentTotal)")
+        // One that brings nothing would cost more to read than to send.
+        guard message.total > peerPassedOn, message.total <= sentTotal else {
+            return carrier.violated("CREDIT says \(message.total) bytes of \(sentTotal), behind \(peerPassedOn)")
         }
         peerPassedOn = message.total
         pump()
@@ -282,7 +337,10 @@ final class SharedStream: LastingDriver, Dialler {
 
     private func receive(_ kind: RecordKind, _ message: ReasonMessage) {
         guard kind == .abort || carrier.side == .client else { return carrier.violated("REFUSED by a client") }
-        breakOff("the other side says: \(message.reason)")
+        let why = "the other side says: \(message.reason)"
+        writeReceived()
+        // Directly connected, the target would still get what was sent before.
+        if carrier.side == .server, awaitsTarget, !backlog.isEmpty { doomed = why } else { breakOff(why) }
     }
 
     /// Writes what waits, and passes the end on behind it.
@@ -293,10 +351,10 @@ final class SharedStream: LastingDriver, Dialler {
                 backlog.removeFirst(count)
                 passedOn &+= UInt64(count)
             case .blocked, .ended: return
-            case .failed(let error): return applicationBroke(error)
+            case .failed(let error): return cannotWrite(error)
             }
         }
-        guard finReceived, !finDelivered, backlog.isEmpty, let app else { return }
+        guard !isOver, finReceived, !finDelivered, backlog.isEmpty, let app, app.brokenBy == 0 else { return }
         finDelivered = true
         // If the other direction has ended before, the socket is closed now, which says FIN too.
         if !sourceEnded { app.shutdownWrite() }
@@ -318,6 +376,7 @@ final class SharedStream: LastingDriver, Dialler {
     /// The target cannot be had (server): says why.
     func refuse(_ reason: CloseReason) {
         guard !isOver else { return }
+        if let doomed { return breakOff(doomed) }
         carrier.say(.refused, of: number, reason)
         breakOff("refused: \(reason)")
     }
@@ -337,10 +396,15 @@ final class SharedStream: LastingDriver, Dialler {
         }
     }
 
-    /// Resets the application's connection: not every byte has arrived or left.
+    /// Resets the application's connection once it has what came for it: not every byte has arrived or left.
     private func breakOff(_ why: String) {
         guard !isOver else { return }
-        app?.reset()
+        keepFresh()
+        if let app {
+            var bytes = Backlog()
+            swap(&bytes, &backlog)
+            Farewell.say(to: app, bytes, on: shard, patience: carrier.timings.deadAfter)
+        }
         shard.counters.brokenStreams += 1
         shard.emit(.streamBroken(service, why))
         leave()
@@ -379,8 +443,21 @@ final class SharedStream: LastingDriver, Dialler {
         }
     }
 
-    /// TCP options that were put off are due.
-    func tuneNow() { app?.tuneNow() }
+    /// The carrier's heartbeat: TCP options that were put off are due, and a broken application's stream is given up
+    /// when nothing more of it has left for a while.
+    func look(_ now: Nanoseconds) {
+        guard let app, !isOver else { return }
+        app.tuneNow()
+        guard app.failed || app.brokenBy != 0 else { return }
+        if sentTotal != sentWhenLookedAt || lookedAt == 0 {
+            sentWhenLookedAt = sentTotal
+            lookedAt = now
+        } else if now &- lookedAt >= carrier.timings.deadAfter {
+            applicationBroke(app.brokenBy != 0 ? app.brokenBy : app.takeError())
+        }
+    }
+    private var lookedAt: Nanoseconds = 0
+    private var sentWhenLookedAt: UInt64 = 0
 
     // MARK: Moving to a carrier of its own
 
@@ -414,23 +491,33 @@ final class SharedStream: LastingDriver, Dialler {
     /// How far the direction from here to the peer has come on this carrier.
     private var progress: StreamProgress { StreamProgress(total: sentTotal, hasEnded: sourceEnded) }
 
-    /// Gives the stream away once everything that the other end sent on this carrier has come; `completion` gets
+    /// Gives the stream to `asker` once everything that the other end sent on this carrier has come; `completion` gets
     /// nil if the stream ends before.
-    func handOver(at progress: StreamProgress, _ completion: @escaping (MovingStream?) -> Void) {
+    func handOver(
+        at progress: StreamProgress, to asker: Ticket, _ completion: @escaping (MovingStream?) -> Void
+    ) {
         guard !isOver, claim == nil, app != nil else { return completion(nil) }
-        claim = Claim(progress: progress, completion: completion)
+        claim = Claim(asker: asker, progress: progress, completion: completion)
+        guard receivedTotal <= progress.total else { return carrier.violated("more came than MOVE counted") }
         settleClaim()
     }
 
+    /// `asker` is no more: a stream that was promised to it is reset.
+    func withdraw(_ asker: Ticket) {
+        guard claim?.asker == asker else { return }
+        claim = nil
+        abort(.internalError, "the carrier it was moving to broke")
+    }
+
     private func settleClaim() {
-        guard let claim, !isOver else { return }
-        guard receivedTotal <= claim.progress.total else { return carrier.violated("more came than MOVE counted") }
+        guard let claim, !isOver, !isTouched else { return }
         guard receivedTotal == claim.progress.total, finReceived == claim.progress.hasEnded, let app else { return }
         app.tuneNow()
         self.claim = nil
         let stream = MovingStream(
-            app.detach(), service: service, sent: progress, received: claim.progress, isEndPassedOn: finDelivered,
-            backlog: &backlog)
+            app.detach(resetting: true), of: carrier.peer.conversation, number: number, service: service,
+            sent: progress, received: claim.progress, isEndPassedOn: finDelivered, backlog: &backlog)
+        carrier.sharing?.moved.add(number)
         leave()
         claim.completion(stream)
     }

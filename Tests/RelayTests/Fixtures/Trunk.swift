@@ -105,7 +105,7 @@ final class Trunk {
         owners += [near, far]
         far.onMove = { [unowned self] carrier, message in
             guard let stream = server.sharing?.streams[message.stream] else { return carrier.takeOver(nil) }
-            stream.handOver(at: message.progress) { carrier.takeOver($0) }
+            stream.handOver(at: message.progress, to: carrier.ticket) { carrier.takeOver($0) }
         }
         return Pair(
             client: bench.carrier(
@@ -155,10 +155,15 @@ final class Trunk {
         }
     }
 
-    /// Nothing went wrong so far.
-    func expectUnbroken(sourceLocation: SourceLocation = #_sourceLocation) {
+    /// Neither end of the shared carrier has ended so far.
+    func expectCarriersUnbroken(sourceLocation: SourceLocation = #_sourceLocation) {
         #expect(client.phase == .shared && server.phase == .shared, sourceLocation: sourceLocation)
         #expect(clientOwner.ending == nil && serverOwner.ending == nil, sourceLocation: sourceLocation)
+    }
+
+    /// Nothing went wrong so far.
+    func expectUnbroken(sourceLocation: SourceLocation = #_sourceLocation) {
+        expectCarriersUnbroken(sourceLocation: sourceLocation)
         #expect(bench.shard.counters.brokenStreams == 0, sourceLocation: sourceLocation)
     }
 }
