@@ -24,7 +24,12 @@ int ow_unacknowledged(int fd) {
   int count = 0;
   // A unix socket knows SIOCOUTQ too, but means bytes that its peer has not read.
   if (ioctl(fd, SIOCOUTQNSD, &count) != 0) return 0;
-  return ioctl(fd, SIOCOUTQ, &count) == 0 ? count : 0;
+  if (ioctl(fd, SIOCOUTQ, &count) != 0 || count == 0) return 0;
+  // After a reset the kernel still counts what will never be acknowledged.
+  struct tcp_info info;
+  socklen_t length = sizeof info;
+  if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) == 0 && info.tcpi_state == TCP_CLOSE) return 0;
+  return count;
 }
 
 int ow_read_tcp_silence(int fd, struct ow_tcp_silence *silence) {

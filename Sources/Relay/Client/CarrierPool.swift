@@ -17,6 +17,9 @@ struct CarrierPool {
 
     var count: Int { idle.count }
 
+    /// All of them, the one used last at the end.
+    var all: [Carrier] { idle }
+
     /// The carrier used last, whose congestion window and keys are warm.
     mutating func take() -> Carrier? {
         let carrier = idle.popLast()

@@ -361,6 +361,12 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
 
     func stays(_ carrier: Carrier) { give(carrier) }
 
+    /// Every carrier here, those that wait for a stream, and those that streams share, for tests that know which may be
+    /// where.
+    var register: (all: [Carrier], idle: [Carrier], shared: [Carrier]) {
+        (Array(carriers.values), pool.all, (trunk.map { [$0] } ?? []) + formerTrunks)
+    }
+
     // MARK: CarrierOwner
 
     func carrierConfirmed(_ carrier: Carrier) {

@@ -167,6 +167,7 @@ final class Endpoint {
         var error: Int32 = 0
         var size = socklen_t(MemoryLayout<Int32>.size)
         getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size)
+        if brokenBy == 0 { brokenBy = error }
         return error
     }
 

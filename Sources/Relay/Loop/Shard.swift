@@ -98,6 +98,21 @@ final class Shard {
     /// Turns so far: tells one from the next.
     @exclusivity(unchecked) private(set) var turns: UInt64 = 0
 
+    @exclusivity(unchecked) private var lastDevice: Ticket?
+    @exclusivity(unchecked) private var devicesTookTurnsAt: Nanoseconds = 0
+    /// How long two devices count as busy side by side after they were.
+    private static let rivalry: Nanoseconds = 20_000_000
+
+    /// A frame of the device with this ticket came.
+    func heard(_ device: Ticket) {
+        guard lastDevice != device else { return }
+        if lastDevice != nil { devicesTookTurnsAt = now }
+        lastDevice = device
+    }
+
+    /// Whether more than one device wants something of this loop at present.
+    var hasRivals: Bool { devicesTookTurnsAt > 0 && now &- devicesTookTurnsAt < Self.rivalry }
+
     /// Drivers and events of this turn so far.
     @exclusivity(unchecked) private var crowd = 0
     /// So many want something in this turn that each has to be content with little: a turn must stay short for
@@ -136,13 +151,22 @@ final class Shard {
 
     /// Serves `role` until it has drained.
     func run(_ role: any Role) {
-        self.role = role
-        role.begin()
+        begin(role)
         // A letter that came meanwhile may be somebody's question.
         while !(isFinished && mailbox.closeIfEmpty()) { turn() }
-        // Role and timers hold on to the shard, and it to them.
+        forgetRole()
+    }
+
+    /// Turns serve `role` from now on.
+    func begin(_ role: any Role) {
+        self.role = role
+        role.begin()
+    }
+
+    /// Role and timers hold on to the shard, and it to them.
+    func forgetRole() {
         timers.removeAll()
-        self.role = nil
+        role = nil
     }
 
     private var isFinished: Bool { isDraining && outliving.isEmpty && farewells.isEmpty && role?.isFinished == true }

@@ -141,6 +141,11 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
 
     func stays(_ carrier: Carrier) {}
 
+    /// Every carrier here, and those that streams share, for tests that know which may be where.
+    var register: (all: [Carrier], shared: [Carrier]) { (Array(carriers.values), trunks.values.flatMap { $0 }) }
+    /// Devices that have carriers here.
+    var devicesHere: Int { allowances.count }
+
     // MARK: CarrierOwner
 
     func carrierConfirmed(_ carrier: Carrier) {

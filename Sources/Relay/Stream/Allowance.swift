@@ -3,6 +3,10 @@
 // receiver a system call, and an OPEN several.
 //
 // All of a device's carriers on a loop have one allowance between them, so that many carriers buy no more.
+//
+// A loop that is busy all the time is also one that the scheduler makes wait, and everybody on it with it. So what
+// costs a receiver much more than its sender is paced as well: it runs up a debt of time, and while that is larger than
+// the credit the device's carriers are not read.
 
 /// The costs, in units of some 100 ns.
 enum Cost {
@@ -20,10 +24,23 @@ enum Cost {
     static var agreement: Int { 1000 }
 }
 
+/// What work adds to a debt.
+enum Debt {
+    /// A further small record of one stream in one bundle: a fair sender says it all in one.
+    static var crumb: Nanoseconds { 5_000 }
+    /// A stream, while other devices want something of the loop too: more than the loop spends on it.
+    static var stream: Nanoseconds { 100_000 }
+    /// What is lent without a pause.
+    static var credit: Nanoseconds { 1_000_000 }
+}
+
 /// One device's on one loop.
 final class Allowance {
+    /// Tells one device from another.
+    let ticket = Ticket()
     private var turn: UInt64 = 0
     private var spent = 0
+    private var owesUntil: Nanoseconds = 0
 
     /// Units in one turn: some 200 µs.
     static var whole: Int { 2000 }
@@ -37,5 +54,13 @@ final class Allowance {
             spent = 0
         }
         spent += cost
+    }
+
+    /// Runs up a debt of `time`.
+    func owe(_ time: Nanoseconds, now: Nanoseconds) { owesUntil = max(owesUntil, now) &+ time }
+
+    /// How long the device's carriers are not to be read; 0 if they may be.
+    func pause(now: Nanoseconds) -> Nanoseconds {
+        owesUntil > now &+ Debt.credit ? owesUntil &- now &- Debt.credit : 0
     }
 }

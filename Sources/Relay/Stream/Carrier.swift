@@ -131,6 +131,8 @@ final class Carrier: LastingDriver, Sleeper {
     @exclusivity(unchecked) var keys: CarrierKeys?
     /// What its work may cost in a turn. A server gives all carriers of a device the same.
     var allowance = Allowance()
+    /// Its device owes time: the link is read again then.
+    var rest: Timer?
     var phase: Phase
     /// The service of the current or last stream, for logs.
     var service: ServiceID?
@@ -437,6 +439,8 @@ final class Carrier: LastingDriver, Sleeper {
         phase = .closed
         partFromStreams(how)
         heartbeat?.cancel()
+        rest?.cancel()
+        rest = nil
         closeLink(how)
         releaseOut()
         releaseInbound()

@@ -30,6 +30,10 @@ extension Carrier {
     }
 
     func wake(_ timer: Timer, now: Nanoseconds) {
+        if timer === rest {
+            rest = nil
+            return advance()
+        }
         guard phase != .closed, !linkIsGone else { return }
         if phase == .leaving || phase == .departing {
             // What the peer's kernel has is not lost any more.

@@ -73,6 +73,8 @@ extension Carrier {
         precondition(!hasRecords && lastWord == nil, "nothing else is under way on a carrier that is packed")
         heartbeat?.cancel()
         heartbeat = nil
+        rest?.cancel()
+        rest = nil
         if app != nil { shard.counters.streamsOpen -= 1 }
         shard.counters.carriersOpen -= 1
         shard.counters.passes &+= 1

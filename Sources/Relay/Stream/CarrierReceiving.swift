@@ -31,7 +31,14 @@ extension Carrier {
     var hasRecords: Bool { bundleNext < bundleEnd }
 
     /// Whether this carrier may cost more in this turn.
-    private var mayCostMore: Bool { allowance.isLeft(in: shard.turns) }
+    var mayCostMore: Bool { allowance.isLeft(in: shard.turns) && allowance.pause(now: shard.now) == 0 }
+
+    /// There is more to read, but not now.
+    private func readLater() {
+        let pause = allowance.pause(now: shard.now)
+        guard pause > 0 else { return usedUpTurn() }
+        if rest == nil { rest = shard.arm(self, after: pause) }
+    }
 
     /// Frames behind OPEN or MOVE wait until there is somebody to write to.
     private var holdsFrames: Bool { phase == .dialing || awaitsStream }
@@ -43,7 +50,7 @@ extension Carrier {
             guard deliver() else { return phase != .closed }
             guard linkIsGone || decodeFrames() else { return false }
             guard mayCostMore, !hasRecords else {
-                usedUpTurn()
+                readLater()
                 return true
             }
             if vectorFirst < vectorEnd { continue }
@@ -203,6 +210,7 @@ extension Carrier {
             lastHeard = shard.now
             shard.counters.framesIn &+= 1
             allowance.spend(Cost.frame, in: shard.turns)
+            shard.heard(allowance.ticket)
             let plaintext = frame + FrameHeader.size
             if header.type == .data {
                 guard isReceivingData else {
@@ -273,7 +281,7 @@ extension Carrier {
     }
 
     private func handleOpen(_ message: OpenMessage) {
-        allowance.spend(Cost.connection, in: shard.turns)
+        spendOnStream()
         // Before CLOSED has left, the client cannot know that the carrier is free.
         guard side == .server, phase == .idle, !due.contains(.closed) else { return violated("OPEN out of place") }
         phase = .dialing

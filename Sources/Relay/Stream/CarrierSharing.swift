@@ -239,7 +239,7 @@ extension Carrier {
     func receiveRecords() -> Bool {
         guard let region = inbound, let sharing else { return true }
         do throws(WireError) {
-            while bundleNext < bundleEnd, phase == .shared, allowance.isLeft(in: shard.turns) {
+            while bundleNext < bundleEnd, phase == .shared, mayCostMore {
                 let bytes = UnsafeRawBufferPointer(start: region + bundleNext, count: bundleEnd - bundleNext)
                 let header = try RecordHeader(parsing: bytes, at: 0)
                 bundleNext += RecordHeader.size + header.length
@@ -273,6 +273,12 @@ extension Carrier {
         sharing?.touched.append(stream)
     }
 
+    /// A stream is asked for.
+    func spendOnStream() {
+        allowance.spend(Cost.connection, in: shard.turns)
+        if shard.hasRivals { allowance.owe(Debt.stream, now: shard.now) }
+    }
+
     /// A record of no stream that is here.
     private func receiveOther(_ header: RecordHeader, _ payload: UnsafeRawBufferPointer) throws(WireError) {
         guard let sharing else { return }
@@ -281,7 +287,7 @@ extension Carrier {
             guard side == .server, header.stream > sharing.highest else { return violated("OPEN out of place") }
             let message = try OpenMessage(parsing: payload)
             guard message.streamNumber == header.stream else { return violated("OPEN of two streams") }
-            allowance.spend(Cost.connection, in: shard.turns)
+            spendOnStream()
             let stream = SharedStream(message, on: self)
             keep(stream)
             owner.carrier(self, opens: message, as: stream)

@@ -266,7 +266,10 @@ final class SharedStream: LastingDriver, Dialler {
             isTouched = true
             fresh = bytes
             carrier.touch(self)
-        } else if let end = fresh.baseAddress.map({ $0 + fresh.count }), end + RecordHeader.size == bytes.baseAddress {
+            return
+        }
+        if bytes.count < RecordHeader.maxData / 16 { carrier.allowance.owe(Debt.crumb, now: shard.now) }
+        if let end = fresh.baseAddress.map({ $0 + fresh.count }), end + RecordHeader.size == bytes.baseAddress {
             // A record right behind this stream's last one: its header is not needed any more.
             memmove(UnsafeMutableRawPointer(mutating: end), bytes.baseAddress!, bytes.count)
             fresh = UnsafeRawBufferPointer(start: fresh.baseAddress, count: fresh.count + bytes.count)

@@ -1,0 +1,174 @@
+// Clients and a server as they run, but for their threads: the real roles, each on a light and a heavy loop, turned by
+// the test one after the other, with real connections between them and a service that only takes them.
+import CLinux
+import Glibc
+import Pairing
+import Settings
+import Testing
+import Wire
+
+@testable import Relay
+@testable import Vault
+
+/// A server and some devices.
+final class RolesBench {
+    /// The two loops of one daemon.
+    final class Daemon<R: Relay.Role> {
+        let loops: Loops
+        let shards: [Shard]
+        var roles: [R] = []
+
+        init(clock: FakeClock) throws {
+            let mailboxes = [try Mailbox(), try Mailbox()]
+            let loops = Loops(light: [mailboxes[0]], heavy: [mailboxes[1]])
+            self.loops = loops
+            shards = try mailboxes.enumerated().map { index, mailbox in
+                try Shard(
+                    index: index, kind: loops.kind(of: index), mailbox: mailbox, clock: { clock.now }, emit: { _ in })
+            }
+        }
+
+        func serve(_ make: (Shard) -> R) {
+            roles = shards.map(make)
+            for (shard, role) in zip(shards, roles) { shard.begin(role) }
+        }
+
+        var counters: Counters { shards.reduce(into: Counters()) { $0 += $1.counters } }
+    }
+
+    let clock = FakeClock()
+    let server: Daemon<ServerRole>
+    let clients: [Daemon<ClientRole>]
+    private let targets: ListeningSocket
+    private let entries: [ListeningSocket]
+    private static let service = ServiceID("echo")!
+
+    init(devices: Int = 1, carrier: CarrierChoice = .shared, vault capacity: Int = 100) throws {
+        targets = try ListeningSocket.open(.tcp(host: "127.0.0.1", port: 0))
+        let identity = Identity.generate()
+        let names = (0..<devices).map { _ in Identity.generate() }
+        let door = try ListeningSocket.open(.tcp(host: "127.0.0.1", port: 0))
+        let common = CommonSettings(heartbeat: .seconds(10), deadAfter: .seconds(30))
+        let settings = ServerSettings(
+            listen: [door.address], identity: identity,
+            services: [Self.service: ServerService(target: targets.address)],
+            devices: names.enumerated().map {
+                Device(name: "device-\($0)", key: $1.publicKey, services: [Self.service])
+            }, common: common, admission: AdmissionSettings(pairRate: 1000, pairBurst: 1000))
+        let shared = ServerShared(settings, vault: MemoryVault(capacity: capacity))
+        let server = try Daemon<ServerRole>(clock: clock)
+        self.server = server
+        server.serve { shard in
+            ServerRole(shared, sockets: shard.kind == .heavy ? [] : [door], shard: shard, loops: server.loops)
+        }
+        var entries: [ListeningSocket] = []
+        var clients: [Daemon<ClientRole>] = []
+        for name in names {
+            let entry = try ListeningSocket.open(.tcp(host: "127.0.0.1", port: 0), resetting: true)
+            entries.append(entry)
+            let settings = ClientSettings(
+                server: door.address, serverKey: identity.publicKey, identity: name,
+                services: [Self.service: ClientService(listen: [entry.address], carrier: carrier)], common: common)
+            let shared = ClientShared(settings, loops: 2)
+            let client = try Daemon<ClientRole>(clock: clock)
+            clients.append(client)
+            client.serve { shard in
+                ClientRole(
+                    shared, sockets: shard.kind == .heavy ? [] : [(Self.service, entry)], shard: shard,
+                    loops: client.loops)
+            }
+        }
+        self.entries = entries
+        self.clients = clients
+        try #require(turn { clients.allSatisfy { $0.roles[0].shared.conversation != nil } })
+    }
+
+    deinit {
+        for shard in shards { shard.drain(limit: 0) }
+        for _ in 0..<50 {
+            clock.advance(by: .seconds(1))
+            turn()
+        }
+        for shard in shards { shard.forgetRole() }
+    }
+
+    private var shards: [Shard] { server.shards + clients.flatMap(\.shards) }
+
+    // MARK: Streams
+
+    /// An application of device `device` and the target that answers it.
+    func open(_ device: Int = 0) throws -> Tunnel.Stream {
+        let application = try connect(to: entries[device])
+        var accepted: Int32 = -1
+        try #require(
+            turn {
+                var from = sockaddr_storage()
+                var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+                accepted = ow_accept(targets.fd, &from, &length)
+                return accepted >= 0
+            })
+        return Tunnel.Stream(application: application, target: TestSocket(accepted))
+    }
+
+    private func connect(to entry: ListeningSocket) throws -> TestSocket {
+        let address = try #require(SocketAddress(literal: entry.address))
+        let fd = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        try #require(address.withPointer { Glibc.connect(fd, $0, $1) } == 0)
+        _ = fcntl(fd, F_SETFL, O_NONBLOCK)
+        return TestSocket(fd)
+    }
+
+    // MARK: Going on
+
+    /// One turn of every loop. Time goes on a little, so that what is paced gets its turn.
+    func turn() {
+        clock.advance(by: .microseconds(200))
+        for shard in shards { shard.turn(mayWait: false) }
+    }
+
+    func turn(until isDone: () throws -> Bool) rethrows -> Bool {
+        let deadline = monotonicNow() + 20_000_000_000
+        while try !isDone() {
+            guard monotonicNow() < deadline else { return false }
+            turn()
+        }
+        return true
+    }
+
+    /// Where a carrier is that must not be there; empty if all is well.
+    func contradictions() -> [String] {
+        var wrong: [String] = []
+        for (index, client) in clients.enumerated() {
+            for role in client.roles {
+                let (all, idle, shared) = role.register
+                let tickets = Set(all.map(\.ticket))
+                func check(_ holds: Bool, _ what: String) { if !holds { wrong.append("client \(index): \(what)") } }
+                check(Set((idle + shared).map(\.ticket)).count == idle.count + shared.count, "in two lists")
+                for carrier in all {
+                    check(carrier.phase != .closed && carrier.link.fd >= 0, "closed and still known")
+                    check(carrier.keys != nil, "known and without keys")
+                }
+                for carrier in idle {
+                    check(tickets.contains(carrier.ticket), "idle and unknown")
+                    check(carrier.phase == .idle && carrier.app == nil && !carrier.isMisplaced, "idle in the wrong way")
+                    check(role.shard.kind != .heavy, "idle on the heavy loop")
+                }
+                for carrier in shared {
+                    check(tickets.contains(carrier.ticket), "shared and unknown")
+                    check(carrier.phase == .shared || carrier.phase == .leaving, "shared in the wrong way")
+                }
+            }
+        }
+        for role in server.roles {
+            let (all, shared) = role.register
+            let tickets = Set(all.map(\.ticket))
+            for carrier in all where carrier.phase == .closed || carrier.keys == nil || carrier.link.fd < 0 {
+                wrong.append("server: closed and still known")
+            }
+            for carrier in shared where !tickets.contains(carrier.ticket) || carrier.phase != .shared {
+                wrong.append("server: shared in the wrong way")
+            }
+        }
+        return wrong
+    }
+}
