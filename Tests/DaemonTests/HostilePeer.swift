@@ -13,8 +13,10 @@ final class HostilePeer {
     private let cipher = FrameCipher()
     /// Bytes received and not yet taken.
     private var inbound: [UInt8] = []
+    /// Frames that came while something else was waited for.
+    private var putAside: [(type: FrameType, plaintext: [UInt8])] = []
 
-    private init(_ socket: Socket, _ keys: consuming CarrierKeys) {
+    init(_ socket: Socket, _ keys: consuming CarrierKeys) {
         self.socket = socket
         self.keys = keys
     }
@@ -84,10 +86,21 @@ final class HostilePeer {
 
     /// The next frame that is no heartbeat; nil at the end of the carrier, whichever it is. A time-out throws.
     func next() throws -> (type: FrameType, plaintext: [UInt8])? {
+        if !putAside.isEmpty { return putAside.removeFirst() }
         while let frame = try nextOfAll() {
             if frame.type != .ping && frame.type != .pong { return frame }
         }
         return nil
+    }
+
+    /// PING there, PONG back: everything that was sent before has been looked at. What comes meanwhile is kept for `next`.
+    func roundTrip() throws {
+        try send(.ping)
+        while let frame = try nextOfAll() {
+            if frame.type == .pong { return }
+            if frame.type != .ping { putAside.append(frame) }
+        }
+        throw TunnelError(description: "the carrier ended instead of answering PING")
     }
 
     private func nextOfAll() throws -> (type: FrameType, plaintext: [UInt8])? {
