@@ -117,6 +117,19 @@ final class HostilePeer {
         return (header.type, plaintext)
     }
 
+    /// Takes what has come into the kernel, so that its sender has room again, and looks at it later.
+    func absorb() throws {
+        try socket.setTimeout(.milliseconds(300))
+        do {
+            while true {
+                let more = try socket.receive()
+                if more.isEmpty { break }
+                inbound += more
+            }
+        } catch let error as SocketError where error.isTimeout {}
+        try socket.setTimeout(.seconds(15))
+    }
+
     /// Receives until `count` bytes are there; false if the carrier ended before.
     private func fill(_ count: Int) throws -> Bool {
         do {
