@@ -103,6 +103,15 @@ final class HostilePeer {
         throw TunnelError(description: "the carrier ended instead of answering PING")
     }
 
+    /// Waits for PING, and answers it.
+    func awaitPing() throws {
+        while let frame = try nextOfAll() {
+            if frame.type == .ping { return try send(.pong) }
+            if frame.type != .pong { putAside.append(frame) }
+        }
+        throw TunnelError(description: "the carrier ended before PING")
+    }
+
     private func nextOfAll() throws -> (type: FrameType, plaintext: [UInt8])? {
         guard try fill(FrameHeader.size) else { return nil }
         let header = try inbound.withUnsafeBytes { try FrameHeader(parsing: $0.baseAddress!) }

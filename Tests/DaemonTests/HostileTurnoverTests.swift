@@ -67,16 +67,23 @@ extension OneAtATime {
             try demand(try peer.next()?.type == .open, "no OPEN")
             try demand(try peer.next()?.plaintext == [1], "no DATA")
             let read = startThread { _ = socket.received() }
-            // Much down, so that the kernels give both connections room for a whole turn.
+            // Much down, so that the kernels give the connection room for a whole turn. That makes it heavy, which it is no
+            // longer when two heartbeats have passed.
+            let full = [UInt8](repeating: 2, count: 65_536)
             var down = 0
-            for _ in 0..<400 {
-                try peer.send(.data, [UInt8](repeating: 2, count: 65_536))
-                down += 65_536
+            for _ in 0..<60 {
+                var burst: [UInt8] = []
+                for _ in 0..<2 * turn { burst += try peer.frame(FrameType.data.rawValue, full) }
+                down += 2 * turn * full.count
+                var taken = 0
+                try whileStopped(client) { taken = try peer.socket.sendWhatFits(burst) }
+                try peer.socket.send(Array(burst[taken...]))
+                try peer.roundTrip()
+                if taken == burst.count { break }
             }
-            try peer.roundTrip()
+            for _ in 0..<3 { try peer.awaitPing() }
             let up = try block(socket, at: endpoint) + 1
             try socket.finish()
-            let full = [UInt8](repeating: 2, count: 65_536)
             for _ in 0..<3 {
                 var burst: [UInt8] = []
                 for _ in 0..<turn { burst += try peer.frame(FrameType.data.rawValue, full) }
@@ -122,6 +129,7 @@ extension OneAtATime {
                 let (server, client, endpoint) = try await scene.hostileServer {
                     $0.carrier = "own"
                     $0.pool = "{floor: 0, cap: 4}"
+                    $0.heartbeat = "1s"
                 } serve: { peer in
                     if order.take(from: [0]) != nil {
                         do {
@@ -140,7 +148,9 @@ extension OneAtATime {
                     throw TunnelError(description: fault)
                 }
                 let texts = ["first", "the secret of the second application", "third"]
-                let sockets = try await onThread { try texts.map { _ in try Socket.connect(to: endpoint) } }
+                let sockets = try await onThread {
+                    try texts.map { _ in try Socket.connect(to: endpoint, timeout: .seconds(3)) }
+                }
                 for (text, socket) in zip(texts, sockets) { try socket.send(text) }
                 for (text, socket) in zip(texts, sockets) {
                     try socket.finish()
@@ -151,6 +161,22 @@ extension OneAtATime {
                 #expect(server.faults.takeAll() == [])
                 #expect(client.end == nil)
             }
+        }
+    }
+}
+
+extension Socket {
+    /// Sends what the kernels have room for; returns how much that was.
+    fileprivate func sendWhatFits(_ bytes: [UInt8]) throws -> Int {
+        try bytes.withUnsafeBytes { bytes in
+            var sent = 0
+            var full = ContinuousClock.now
+            while sent < bytes.count, ContinuousClock.now - full < .milliseconds(50) {
+                let more = try sendNow(UnsafeRawBufferPointer(rebasing: bytes[sent...]))
+                sent += more
+                if more > 0 { full = .now } else { usleep(1000) }
+            }
+            return sent
         }
     }
 }
