@@ -34,15 +34,21 @@ extension OneAtATime {
         /// Bytes that the daemon has not read yet of what came from `socket` to the listener at `endpoint`.
         private static func unread(of socket: Socket, at endpoint: Endpoint) throws -> Int {
             guard let mine = Endpoint.bound(to: socket.fd) else { return 0 }
-            let suffixes = [endpoint.port, mine.port].map { ":" + String(format: "%04X", $0) }
-            for line in try String(contentsOfFile: "/proc/net/tcp", encoding: .utf8).split(separator: "\n") {
-                let fields = line.split(separator: " ")
-                guard fields.count > 4, fields[1].hasSuffix(suffixes[0]), fields[2].hasSuffix(suffixes[1]) else {
-                    continue
-                }
-                return fields[4].split(separator: ":").last.flatMap { Int($0, radix: 16) } ?? 0
+            // It asks the kernel for this one connection: /proc/net/tcp lists thousands after some other tests.
+            let question = Process()
+            question.executableURL = URL(fileURLWithPath: try program("ss"))
+            question.arguments = ["-tnH", "sport = :\(endpoint.port) and dport = :\(mine.port)"]
+            let answer = Pipe()
+            question.standardOutput = answer
+            try question.run()
+            let text = String(decoding: answer.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+            question.waitUntilExit()
+            // State, Recv-Q, Send-Q, and the two addresses.
+            let fields = text.split { $0 == " " || $0 == "\n" }
+            guard fields.count >= 5, let count = Int(fields[1]) else {
+                throw TunnelError(description: "ss does not know the connection: \(text)")
             }
-            return 0
+            return count
         }
 
         /// Sends to the daemon until it does not read any more, because its link is blocked. Little is left unread.
@@ -51,10 +57,9 @@ extension OneAtATime {
             while true {
                 try socket.send([UInt8](repeating: 1, count: 32_768))
                 sent += 32_768
-                let deadline = ContinuousClock.now + .milliseconds(300)
+                let deadline = ContinuousClock.now + .milliseconds(200)
                 while try unread(of: socket, at: endpoint) > 0 {
                     if ContinuousClock.now > deadline { return sent }
-                    usleep(500)
                 }
             }
         }
