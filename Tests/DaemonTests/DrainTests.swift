@@ -2,7 +2,6 @@
 
 import Foundation
 import Glibc
-import Synchronization
 import Testing
 
 @Suite("Drain", .timeLimit(.minutes(2)))
@@ -139,11 +138,4 @@ struct DrainTests {
             }
         }
     }
-}
-
-/// Set once, seen by all.
-private final class Flag: Sendable {
-    private let value = Mutex(false)
-    var isSet: Bool { value.withLock { $0 } }
-    func set() { value.withLock { $0 = true } }
 }

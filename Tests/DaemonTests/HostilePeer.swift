@@ -13,8 +13,10 @@ final class HostilePeer {
     private let cipher = FrameCipher()
     /// Bytes received and not yet taken.
     private var inbound: [UInt8] = []
+    /// Frames that came while something else was waited for.
+    private var putAside: [(type: FrameType, plaintext: [UInt8])] = []
 
-    private init(_ socket: Socket, _ keys: consuming CarrierKeys) {
+    init(_ socket: Socket, _ keys: consuming CarrierKeys) {
         self.socket = socket
         self.keys = keys
     }
@@ -84,10 +86,30 @@ final class HostilePeer {
 
     /// The next frame that is no heartbeat; nil at the end of the carrier, whichever it is. A time-out throws.
     func next() throws -> (type: FrameType, plaintext: [UInt8])? {
+        if !putAside.isEmpty { return putAside.removeFirst() }
         while let frame = try nextOfAll() {
             if frame.type != .ping && frame.type != .pong { return frame }
         }
         return nil
+    }
+
+    /// PING there, PONG back: everything that was sent before has been looked at. What comes meanwhile is kept for `next`.
+    func roundTrip() throws {
+        try send(.ping)
+        while let frame = try nextOfAll() {
+            if frame.type == .pong { return }
+            if frame.type != .ping { putAside.append(frame) }
+        }
+        throw TunnelError(description: "the carrier ended instead of answering PING")
+    }
+
+    /// Waits for PING, and answers it.
+    func awaitPing() throws {
+        while let frame = try nextOfAll() {
+            if frame.type == .ping { return try send(.pong) }
+            if frame.type != .pong { putAside.append(frame) }
+        }
+        throw TunnelError(description: "the carrier ended before PING")
     }
 
     private func nextOfAll() throws -> (type: FrameType, plaintext: [UInt8])? {
@@ -102,6 +124,19 @@ final class HostilePeer {
         let plaintext = Array(frame[FrameHeader.size..<FrameHeader.size + header.length])
         inbound.removeFirst(header.frameSize)
         return (header.type, plaintext)
+    }
+
+    /// Takes what has come into the kernel, so that its sender has room again, and looks at it later.
+    func absorb() throws {
+        try socket.setTimeout(.milliseconds(300))
+        do {
+            while true {
+                let more = try socket.receive()
+                if more.isEmpty { break }
+                inbound += more
+            }
+        } catch let error as SocketError where error.isTimeout {}
+        try socket.setTimeout(.seconds(15))
     }
 
     /// Receives until `count` bytes are there; false if the carrier ended before.
