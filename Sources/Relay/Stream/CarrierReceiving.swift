@@ -36,7 +36,7 @@ extension Carrier {
     /// There is more to read, but not now.
     private func readLater() {
         let pause = allowance.pause(now: shard.now)
-        guard pause > 0 else { return usedUpTurn() }
+        guard pause > 0 else { return shard.again(self) }
         if rest == nil { rest = shard.arm(self, after: pause) }
     }
 

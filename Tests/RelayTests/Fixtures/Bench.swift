@@ -13,6 +13,8 @@ final class Bench {
     /// That of all carriers here.
     let conversation = ConversationIDMint(.generate()).mint()
     private var carriers: [Carrier] = []
+    /// That of all carriers here: they are one device's.
+    private let allowance = Allowance()
 
     init(_ kind: LoopKind = .only) throws {
         let clock = clock
@@ -53,6 +55,7 @@ final class Bench {
         let carrier = Carrier(
             side: side, link: endpoint(fd), keys: keys, phase: phase, peer: peer, timings: CarrierTimings(settings),
             shard: shard, owner: owner)
+        carrier.allowance = allowance
         keep(carrier)
         return carrier
     }
