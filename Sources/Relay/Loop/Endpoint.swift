@@ -39,7 +39,9 @@ final class Endpoint {
     var writable = false
     /// The peer sent FIN, or the connection broke: reads must go on until they say so.
     var hungUp = false
-    /// epoll reported an error condition; `pendingError` tells which.
+    /// Urgent data has come: a read ends in front of its mark, and what lies beyond is not announced again.
+    var hasMark = false
+    /// epoll reported an error condition; `takeError` tells which.
     var failed = false
     /// The kernel ends this connection with a reset whenever it is closed, and so also when the daemon is
     /// killed, unless `close` says that the end is orderly.
@@ -84,11 +86,12 @@ final class Endpoint {
     private func readResult(_ got: Int, wanted: Int) -> Transfer {
         if got > 0 {
             // A short read means drained, unless the end was already announced: then the end itself is
-            // still to be read and no further event will say so.
-            if got < wanted && !hungUp { readable = false }
+            // still to be read and no further event will say so. In front of a mark it means nothing either.
+            if got < wanted && !hungUp && !hasMark { readable = false }
             return .moved(got)
         }
         readable = false
+        hasMark = false
         if got == 0 { return .ended }
         return errno == EAGAIN ? .blocked : .failed(errno)
     }
@@ -178,6 +181,7 @@ final class Endpoint {
         readable = former.readable
         writable = former.writable
         hungUp = former.hungUp
+        hasMark = former.hasMark
         failed = former.failed
         resetsByDefault = former.resetsByDefault
         isBulk = former.isBulk
