@@ -93,7 +93,8 @@ struct SocketAddress: Sendable {
             switch family {
             case AF_INET:
                 bytes.storeBytes(
-                    of: port.bigEndian, toByteOffset: MemoryLayout<sockaddr_in>.offset(of: \.sin_port)!, as: UInt16.self)
+                    of: port.bigEndian, toByteOffset: MemoryLayout<sockaddr_in>.offset(of: \.sin_port)!, as: UInt16.self
+                )
             case AF_INET6:
                 bytes.storeBytes(
                     of: port.bigEndian, toByteOffset: MemoryLayout<sockaddr_in6>.offset(of: \.sin6_port)!,
@@ -125,6 +126,9 @@ struct SocketAddress: Sendable {
         return bytes.count == 4 ? bytes[0] == 127 : bytes == [UInt8](repeating: 0, count: 15) + [1]
     }
 
+    /// All addresses of this host: 0.0.0.0, ::.
+    var isWildcard: Bool { ipBytes?.allSatisfy { $0 == 0 } == true }
+
     /// As OPEN carries it.
     var source: SourceAddress {
         guard let port else { return .none }
@@ -141,16 +145,22 @@ struct SocketAddress: Sendable {
         }
     }
 
-    /// For logs: `host:port` or `a unix socket`.
-    var text: String {
-        guard isTCP, let port else { return "a unix socket" }
+    /// The address as a configuration writes it; nil for a unix socket.
+    var asAddress: Address? {
+        guard isTCP, let port else { return nil }
         var host = [CChar](repeating: 0, count: Int(NI_MAXHOST))
         let result = withPointer {
             getnameinfo($0, $1, &host, socklen_t(host.count), nil, 0, NI_NUMERICHOST)
         }
-        guard result == 0 else { return "?" }
-        let name = String(decoding: host.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        return family == AF_INET6 ? "[\(name)]:\(port)" : "\(name):\(port)"
+        guard result == 0 else { return nil }
+        return .tcp(
+            host: String(decoding: host.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self), port: port)
+    }
+
+    /// For logs: `host:port` or `a unix socket`.
+    var text: String {
+        guard isTCP else { return "a unix socket" }
+        return asAddress.map { "\($0)" } ?? "?"
     }
 }
 
