@@ -72,8 +72,9 @@ struct KnownName {
         }
     }
 
-    /// Errors of getaddrinfo that are answers: there is no such name, or it has no address.
-    private static let denials: Set<Int32> = [EAI_NONAME, -5 /* EAI_NODATA */, -9 /* EAI_ADDRFAMILY */]
+    /// Errors of getaddrinfo that are answers: there is no such name, or it has no address (EAI_NONAME, EAI_NODATA and
+    /// EAI_ADDRFAMILY of netdb.h).
+    private static let denials: Set<Int32> = [-2, -5, -9]
 
     private func age(_ since: Nanoseconds, _ now: Nanoseconds) -> Nanoseconds { now &- min(since, now) }
 }

@@ -34,13 +34,13 @@ private func enterOwnNetwork() throws {
     var request = ifreq()
     withUnsafeMutableBytes(of: &request) { bytes in
         bytes.copyBytes(from: "lo".utf8)
-        bytes.storeBytes(of: Int16(IFF_UP_AND_RUNNING), toByteOffset: 16, as: Int16.self)
+        bytes.storeBytes(of: Int16(upAndRunning), toByteOffset: 16, as: Int16.self)
     }
     let setFlags: UInt = 0x8914  // SIOCSIFFLAGS
     guard ioctl(probe, setFlags, &request) == 0 else { throw NoOwnNetwork(call: "ioctl", code: errno) }
 }
 
-private let IFF_UP_AND_RUNNING = 0x1 | 0x40
+private let upAndRunning = 0x1 | 0x40  // IFF_UP | IFF_RUNNING
 
 func writeFile(_ path: String, _ text: String) throws {
     try Data(text.utf8).write(to: URL(fileURLWithPath: path), options: [])

@@ -54,7 +54,7 @@ import Wire
         func dialled(_ result: DialResult) { if case .connected(let endpoint) = result { self.endpoint = endpoint } }
     }
 
-    @Test("Bytes behind an urgent one are read without a further event, and it has its place among them")
+    @Test("Bytes after an urgent one are read without a further event, and it has its place among them")
     func urgent() {
         for hasSeenMark in [false, true] {
             let (endpoint, peer) = bench.connection(.tcp)
