@@ -27,6 +27,8 @@ package enum RelayError: Error, CustomStringConvertible {
         case .cannotListenAnywhere(let failures):
             failures.prefix(5).map { "\($0)" }.joined(separator: "; ")
                 + (failures.count > 5 ? "; and \(failures.count - 5) more" : "")
+        case .unknownName(let address) where "\(address)".contains("%"):
+            "cannot listen on \(address): this host has no such interface (see `ip link`)"
         case .unknownName(let address):
             "cannot listen on \(address): its name cannot be looked up (see `getent ahosts` and /etc/hosts)"
         case .system(let call, let error): "\(call): \(errorText(error))"

@@ -48,8 +48,9 @@ final class Dial: LastingDriver, Sleeper {
     /// The next address is due in this dialling's next turn.
     private var isNextDue = false
 
-    /// How long an attempt has the field to itself (RFC 8305 §5, "Connection Attempt Delay").
-    static let delay: Nanoseconds = 250_000_000
+    /// How long an attempt has the field to itself (RFC 8305 §5, "Connection Attempt Delay"); less where the limit would
+    /// not let every address have its turn.
+    private var delay: Nanoseconds = 250_000_000
 
     /// The order of `addresses` is the resolver's; the families take turns, and what worked last goes first.
     init(_ addresses: [SocketAddress], on shard: Shard, for dialler: any Dialler) {
@@ -62,6 +63,7 @@ final class Dial: LastingDriver, Sleeper {
     /// Starts the first attempt; `limit` (nanoseconds) bounds all of them together.
     func start(limit: Nanoseconds) {
         deadline = shard.arm(self, after: limit)
+        delay = min(delay, limit / Nanoseconds(untried.count + 1))
         attemptNext()
     }
 
@@ -108,7 +110,7 @@ final class Dial: LastingDriver, Sleeper {
         guard dialler != nil else { return }
         guard let address = untried.popFirst() else { return }
         attempt(address)
-        if !untried.isEmpty, !isNextDue, retry == nil { pace = shard.arm(self, after: Self.delay) }
+        if !untried.isEmpty, !isNextDue, retry == nil { pace = shard.arm(self, after: delay) }
     }
 
     private func attempt(_ address: SocketAddress) {

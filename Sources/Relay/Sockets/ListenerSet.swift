@@ -24,6 +24,9 @@ final class ListenerSet: Sendable {
         var trouble: RelayError?
         /// It listens at an address that this host does not have, and the name has others.
         var isSpare = false
+
+        /// Whether it counts as missing. A name that is not known has two sockets and is one.
+        var isMissing: Bool { trouble != nil && (target != nil || socket.family == AF_INET) }
     }
 
     private let resetting: Bool
@@ -71,18 +74,18 @@ final class ListenerSet: Sendable {
             let made = targets.isEmpty ? unknown(wanted) : open(wanted, targets, beside: opened, &failures)
             opened += made
         }
-        failures += opened.compactMap(\.trouble)
+        failures += opened.filter(\.isMissing).compactMap(\.trouble)
         // In the order of the configuration.
         let order = Dictionary(wanted.enumerated().map { (Key($1), $0) }, uniquingKeysWith: { first, _ in first })
         opened = opened.enumerated().sorted {
             (order[Key($0.element.wanted)] ?? 0, $0.offset) < (order[Key($1.element.wanted)] ?? 0, $1.offset)
         }.map(\.element)
-        guard opened.contains(where: { $0.trouble == nil }) else {
+        guard wanted.isEmpty || opened.contains(where: { $0.trouble == nil }) else {
             for place in opened { place.socket.stop() }
             throw failures.count == 1 ? failures[0] : .cannotListenAnywhere(failures)
         }
-        let missing = opened.count { $0.trouble != nil }
-        for place in opened {
+        let missing = opened.count(where: \.isMissing)
+        for place in opened where place.isMissing {
             guard let trouble = place.trouble else { continue }
             events(.cannotListen(place.wanted.service, "\(trouble)", missing: missing))
         }
@@ -148,7 +151,7 @@ final class ListenerSet: Sendable {
     private static func isCovered(_ target: SocketAddress, for service: ServiceID?, by others: [Place]) -> Bool {
         guard target.isTCP, target.port != 0 else { return false }
         return others.contains { place in
-            guard place.wanted.service == service, let other = place.target else { return false }
+            guard place.wanted.service == service, place.trouble == nil, let other = place.target else { return false }
             return other == target
                 || other.family == target.family && other.port == target.port && other.isWildcard
         }
@@ -201,13 +204,13 @@ final class ListenerSet: Sendable {
             let before = all[index].trouble
             let presence = listen(&all[index])
             let place = all[index]
-            let missing = all.count { $0.trouble != nil }
+            let missing = all.count(where: \.isMissing)
             if let presence, let address = place.socket.address {
                 if presence == .notYet {
                     events(.addressIsMissing(place.wanted.service, address, hasOthers: false))
                 }
                 events(.listensNow(place.wanted.service, address, missing: missing))
-            } else if let trouble = place.trouble,
+            } else if place.isMissing, let trouble = place.trouble,
                 "\(trouble)" != before.map({ "\($0)" }) || round % Self.roundsPerReminder == 0
             {
                 events(.cannotListen(place.wanted.service, "\(trouble)", missing: missing))

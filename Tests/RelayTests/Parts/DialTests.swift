@@ -143,6 +143,15 @@ import Testing
         #expect(caller.isTimedOut && bench.shard.poller.endpoints == 0)
     }
 
+    @Test("Every address has its turn within the limit, however short that is")
+    func shortLimit() throws {
+        let (dead, alive) = (try Place(listens: true, isFull: true), try Place(listens: true))
+        _ = dial(dead, alive, limit: .milliseconds(90))
+        bench.pass(.milliseconds(31))
+        #expect(bench.turn { caller.calls == 1 })
+        #expect(caller.port == alive.address.port)
+    }
+
     @Test("A cancelled dialling says nothing and leaves nothing")
     func cancelled() throws {
         let places = [try Place(listens: true), try Place(listens: true)]

@@ -122,6 +122,19 @@ import Wire
         #expect(log.all.contains { $0.hasPrefix("error: service a: cannot listen on nowhere.invalid:0: its name") })
     }
 
+    @Test("A link-local address of an interface that is not there is an error that says so")
+    func noInterface() {
+        do throws(RelayError) {
+            try makeSet().open([wanted("a", .tcp(host: "fe80::1%none7", port: 47_003))])
+            Issue.record("opened")
+        } catch {
+            #expect(
+                "\(error)"
+                    == "cannot listen on [fe80::1%none7]:47003: this host has no such interface (see `ip link`)"
+            )
+        }
+    }
+
     @Test("An address that this host does not have is listened on with a warning")
     func notYet() throws {
         let set = makeSet()
