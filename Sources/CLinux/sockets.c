@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "clinux.h"
 
+#include <fcntl.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -14,6 +15,12 @@ int ow_accept(int listener, struct sockaddr_storage *from, socklen_t *length) {
 int ow_stream_socket(int family) {
   return socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 }
+
+int ow_open_lock(const char *path) {
+  return open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+}
+
+int ow_open_reading(const char *path) { return open(path, O_RDONLY | O_CLOEXEC); }
 
 int ow_unsent(int fd) {
   int count = 0;

@@ -23,6 +23,7 @@ package final class Daemon: Sendable {
     private struct State {
         var mailboxes: [Mailbox] = []
         var running = 0
+        var listeners: ListenerSet?
         var final = Counters()
     }
 
@@ -45,8 +46,8 @@ package final class Daemon: Sendable {
 
     // MARK: Start
 
-    /// Binds every listener and starts the shards; when it returns, connections are accepted. Nothing is
-    /// left behind if it throws. A client does not wait for its server.
+    /// Binds the listeners and starts the shards; when it returns, connections are accepted at those it returns.
+    /// The others, which events have told of, are tried again; it throws if there is none, and then nothing is left behind. A client does not wait for its server.
     package func start() throws(RelayError) -> [BoundListener] {
         switch half {
         case .server(let settings): try startServer(settings)
@@ -55,32 +56,40 @@ package final class Daemon: Sendable {
     }
 
     private func startServer(_ settings: ServerSettings) throws(RelayError) -> [BoundListener] {
-        var sockets: [ListeningSocket] = []
-        for address in settings.listen { sockets.append(try ListeningSocket.open(address)) }
+        let listeners = ListenerSet(resetting: false, events: events)
+        try listeners.open(settings.listen.map { .init(service: nil, address: $0) })
         let loops = try makeLoops(settings.common)
         let shared = ServerShared(settings, vault: MemoryVault(capacity: Self.conversations))
-        let opened = sockets
+        let opened = listeners.sockets.map(\.socket)
         run(loops) { shard in
             ServerRole(shared, sockets: shard.kind == .heavy ? [] : opened, shard: shard, loops: loops)
         }
-        return sockets.map { BoundListener(service: nil, address: $0.address) }
+        return keepTrying(listeners)
     }
 
     /// Conversations a server holds at most, some 400 bytes each.
     private static let conversations = 100_000
 
     private func startClient(_ settings: ClientSettings) throws(RelayError) -> [BoundListener] {
-        var sockets: [(service: ServiceID, socket: ListeningSocket)] = []
-        for (id, service) in settings.services.sorted(by: { $0.key.text < $1.key.text }) {
-            for address in service.listen { sockets.append((id, try ListeningSocket.open(address, resetting: true))) }
-        }
+        let listeners = ListenerSet(resetting: true, events: events)
+        try listeners.open(
+            settings.services.sorted { $0.key.text < $1.key.text }.flatMap { id, service in
+                service.listen.map { .init(service: id, address: $0) }
+            })
         let loops = try makeLoops(settings.common)
         let shared = ClientShared(settings, loops: loops.mailboxes.count)
-        let opened = sockets
+        let opened = listeners.sockets.compactMap { service, socket in service.map { (service: $0, socket: socket) } }
         run(loops) { shard in
             ClientRole(shared, sockets: shard.kind == .heavy ? [] : opened, shard: shard, loops: loops)
         }
-        return sockets.map { BoundListener(service: $0.service, address: $0.socket.address) }
+        return keepTrying(listeners)
+    }
+
+    /// Goes on with the listeners that could not be had; returns the others.
+    private func keepTrying(_ listeners: ListenerSet) -> [BoundListener] {
+        state.withLock { $0.listeners = listeners }
+        listeners.keepTrying()
+        return listeners.bound
     }
 
     private func makeLoops(_ settings: CommonSettings) throws(RelayError) -> Loops {
@@ -145,6 +154,7 @@ package final class Daemon: Sendable {
     /// time-out. May be called from any thread, and more than once.
     package func drain() {
         let limit = common.drain
+        state.withLock { $0.listeners }?.stop()
         for mailbox in state.withLock({ $0.mailboxes }) {
             mailbox.post { $0.drain(limit: limit.nanoseconds) }
         }

@@ -6,6 +6,10 @@ package import Settings
 package enum RelayError: Error, CustomStringConvertible {
     /// A listening socket could not be made: the address, and errno.
     case cannotListen(Address, Int32)
+    /// There is more than one address to listen on, and none can be: why not, each.
+    case cannotListenAnywhere([RelayError])
+    /// The name to listen on cannot be looked up.
+    case unknownName(Address)
     /// A system call failed for lack of a resource: its name, and errno.
     case system(String, Int32)
 
@@ -17,7 +21,16 @@ package enum RelayError: Error, CustomStringConvertible {
             "cannot listen on \(address): not permitted (ports below 1024 need CAP_NET_BIND_SERVICE)"
         case .cannotListen(let address, EADDRNOTAVAIL):
             "cannot listen on \(address): no interface of this host has this address"
+        case .cannotListen(.unix(let path), ENOENT):
+            "cannot listen on unix:\(path): its directory does not exist"
         case .cannotListen(let address, let error): "cannot listen on \(address): \(errorText(error))"
+        case .cannotListenAnywhere(let failures):
+            failures.prefix(5).map { "\($0)" }.joined(separator: "; ")
+                + (failures.count > 5 ? "; and \(failures.count - 5) more" : "")
+        case .unknownName(let address) where "\(address)".contains("%"):
+            "cannot listen on \(address): this host has no such interface (see `ip link`)"
+        case .unknownName(let address):
+            "cannot listen on \(address): its name cannot be looked up (see `getent ahosts` and /etc/hosts)"
         case .system(let call, let error): "\(call): \(errorText(error))"
         }
     }

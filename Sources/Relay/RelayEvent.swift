@@ -1,5 +1,6 @@
 // What a daemon tells the world while it runs. No event holds a secret or a byte of a stream.
 package import Pairing
+package import Settings
 package import Wire
 
 /// How much an event matters, in the order of syslog's severities turned round.
@@ -31,6 +32,13 @@ package enum RelayEvent: Sendable, CustomStringConvertible {
     case refused(device: PublicKey, service: String)
     /// An application connection could not be served: why.
     case applicationTurnedAway(ServiceID, String)
+    /// A service (nil for the server's carriers) cannot listen where it should, which is tried again: why, and how many
+    /// listeners are missing.
+    case cannotListen(ServiceID?, String, missing: Int)
+    /// It could in the end: where, and how many are still missing.
+    case listensNow(ServiceID?, Address, missing: Int)
+    /// It listens at an address that this host does not have yet; at others of the same name as well.
+    case addressIsMissing(ServiceID?, Address, hasOthers: Bool)
     /// Accepting paused for lack of a resource.
     case acceptPaused(String)
     /// Accepting goes on.
@@ -47,8 +55,12 @@ package enum RelayEvent: Sendable, CustomStringConvertible {
         switch self {
         case .streamBroken, .carrierLost, .rekeyed, .stranger: .debug
         case .paired, .conversationEnded, .acceptResumed, .draining: .info
-        case .pairingAgain: .notice
-        case .pairingFailed, .refused, .applicationTurnedAway, .acceptPaused, .memoryUnlocked, .cut: .warning
+        case .pairingAgain, .listensNow: .notice
+        case .addressIsMissing(_, _, hasOthers: true): .info
+        case .cannotListen: .error
+        case .pairingFailed, .refused, .applicationTurnedAway, .acceptPaused, .memoryUnlocked, .cut,
+            .addressIsMissing:
+            .warning
         }
     }
 
@@ -64,6 +76,10 @@ package enum RelayEvent: Sendable, CustomStringConvertible {
         case .stranger(let from, let why): "turned away \(from): \(why)"
         case .refused(let device, let service): "device \(device.text) may not use service '\(service)'"
         case .applicationTurnedAway(let service, let why): "application connection to \(service.text) reset: \(why)"
+        case .cannotListen(let service, let why, _): "\(prefix(service))\(why); trying again every second"
+        case .listensNow(let service, let address, _): "\(prefix(service))listening on \(address) now"
+        case .addressIsMissing(let service, let address, _):
+            "\(prefix(service))listening on \(address), which is no address of this host yet"
         case .acceptPaused(let why): "accepting paused: \(why)"
         case .acceptResumed: "accepting again"
         case .memoryUnlocked:
@@ -73,6 +89,20 @@ package enum RelayEvent: Sendable, CustomStringConvertible {
         }
     }
 }
+
+extension RelayEvent {
+    /// One line for a service manager that shows what a daemon is about; nil if the event changes nothing of it.
+    package var status: String? {
+        switch self {
+        case .cannotListen(_, let why, let missing): missing == 1 ? why : "\(missing) listeners are missing: \(why)"
+        case .listensNow(_, _, 0): "listening everywhere"
+        case .listensNow(_, _, let missing): "\(missing) listeners are missing"
+        default: nil
+        }
+    }
+}
+
+private func prefix(_ service: ServiceID?) -> String { service.map { "service \($0.text): " } ?? "" }
 
 /// A duration as milliseconds with one decimal.
 private func milliseconds(_ duration: Duration) -> String {

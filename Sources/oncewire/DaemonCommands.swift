@@ -74,5 +74,9 @@ private func serve(
     role: DaemonService.Role, logLevel: LogLevel, make: (@escaping @Sendable (RelayEvent) -> Void) -> Daemon
 ) throws {
     let log = EventLog(.onStandardError(level: Logger.Level(logLevel)))
-    try DaemonService(role: role, daemon: make { log.record($0) }, log: log).runUntilSignalled()
+    let daemon = make { event in
+        log.record(event)
+        if let status = event.status { notifySystemd("STATUS=\(status)") }
+    }
+    try DaemonService(role: role, daemon: daemon, log: log).runUntilSignalled()
 }

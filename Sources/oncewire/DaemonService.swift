@@ -52,7 +52,7 @@ struct DaemonService {
 
     private func exitStatus(_ error: RelayError) -> ExitCode {
         switch error {
-        case .cannotListen: ExitStatus.unavailable
+        case .cannotListen, .cannotListenAnywhere, .unknownName: ExitStatus.unavailable
         case .system: ExitStatus.system
         }
     }

@@ -8,6 +8,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <time.h>
 
 /// Overwrites `count` bytes in a way the optimiser keeps (explicit_bzero(3)).
 void ow_wipe(void *bytes, size_t count);
@@ -23,11 +24,23 @@ void ow_burn_stack(void);
 /// Names the calling thread, 15 bytes at most (pthread_setname_np(3)).
 void ow_name_thread(const char *name);
 
+/// Waits for a semaphore (`sem_t`) until a moment of CLOCK_MONOTONIC (sem_clockwait(3)); 0, or -1 with errno.
+int ow_wait_for_semaphore(void *semaphore, const struct timespec *limit);
+
 /// accept4(2) with SOCK_NONBLOCK | SOCK_CLOEXEC.
 int ow_accept(int listener, struct sockaddr_storage *from, socklen_t *length);
 
 /// socket(2) for a stream, with SOCK_NONBLOCK | SOCK_CLOEXEC.
 int ow_stream_socket(int family);
+
+/// IPV6_FREEBIND (linux/in6.h): binding to an address that this host does not have yet.
+static const int ow_ipv6_freebind = 78;
+
+/// Opens a lock file, which is made (mode 0600) if it is not there; -1 with errno. A symbolic link is refused.
+int ow_open_lock(const char *path);
+
+/// open(2) for reading, with O_CLOEXEC.
+int ow_open_reading(const char *path);
 
 /// Bytes written to a TCP socket that were not sent yet (SIOCOUTQNSD, tcp(7)); 0 for other sockets.
 int ow_unsent(int fd);

@@ -9,7 +9,7 @@ internal import Wire
 final class ClientShared: Sendable {
     let settings: ClientSettings
     let pairingWorkers = Workers("pairing", threads: 1, capacity: 16)
-    let resolver = Resolver(Workers("names", threads: 1, capacity: 64))
+    let resolver = Resolver()
     /// Application connections that wait for a carrier, on all loops.
     let waiting = Atomic(0)
     /// Streams are numbered from 1; the number is never reused.

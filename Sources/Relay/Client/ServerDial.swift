@@ -21,14 +21,20 @@ final class ServerDial: Dialler {
         self.completion = completion
     }
 
-    /// Starts; `limit` (nanoseconds) bounds the connecting.
+    /// Starts; `limit` (nanoseconds) bounds the look-up of the name and the connecting together.
     func start(limit: Nanoseconds) {
-        role.shared.resolver.resolve(role.shared.settings.server, for: role.shard) { [weak self] addresses in
+        let shard = role.shard
+        let asked = shard.now
+        role.shared.resolver.resolve(role.shared.settings.server, for: shard, limit: limit) { [weak self] answer in
             guard let self, completion != nil else { return }
-            guard let addresses else { return finish(.failed("the server's name has no address")) }
-            let dial = Dial(addresses, on: role.shard, for: self)
-            self.dial = dial
-            dial.start(limit: limit)
+            switch answer {
+            case .found(let addresses):
+                let dial = Dial(addresses, on: shard, for: self)
+                self.dial = dial
+                dial.start(limit: limit &- min(shard.now &- asked, limit))
+            case .failed(let why): finish(.failed("the server's name cannot be looked up: \(why)"))
+            case .timedOut: finish(.failed("looking up the server's name timed out"))
+            }
         }
     }
 

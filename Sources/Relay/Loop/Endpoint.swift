@@ -40,6 +40,8 @@ final class Endpoint {
     var writable = false
     /// The peer sent FIN, or the connection broke: reads must go on until they say so.
     var hungUp = false
+    /// Urgent data has come: a read ends in front of its mark, and what lies beyond is not announced again.
+    var hasMark = false
     /// epoll reported an error condition. What the kernel received before is still to be read, and the error itself
     /// comes behind that.
     var failed = false
@@ -89,8 +91,8 @@ final class Endpoint {
     private func readResult(_ got: Int, wanted: Int) -> Transfer {
         if got > 0 {
             // A short read means drained, unless the end was already announced: then the end itself is
-            // still to be read and no further event will say so.
-            if got < wanted && !hungUp { readable = false }
+            // still to be read and no further event will say so. In front of a mark it means nothing either.
+            if got < wanted && !hungUp && !hasMark { readable = false }
             return .moved(got)
         }
         return readNothing(got)
@@ -100,6 +102,7 @@ final class Endpoint {
     private func readNothing(_ got: Int) -> Transfer {
         let error = errno
         readable = false
+        hasMark = false
         if brokenBy == 0 {
             if got == 0 { return .ended }
             if error == EAGAIN { return .blocked }
@@ -205,7 +208,7 @@ final class Endpoint {
 
     /// What is known of a socket besides its descriptor.
     struct Known {
-        let readable, writable, hungUp, failed: Bool
+        let readable, writable, hungUp, hasMark, failed: Bool
         let brokenBy: Int32
         let resetsByDefault, isBulk: Bool
         let sendsBeforeTuning: UInt8
@@ -216,6 +219,7 @@ final class Endpoint {
         readable = known.readable
         writable = known.writable
         hungUp = known.hungUp
+        hasMark = known.hasMark
         failed = known.failed
         brokenBy = known.brokenBy
         resetsByDefault = known.resetsByDefault
@@ -233,7 +237,7 @@ final class Endpoint {
         return DetachedSocket(
             fd,
             Known(
-                readable: readable, writable: writable, hungUp: hungUp, failed: failed, brokenBy: brokenBy,
+                readable: readable, writable: writable, hungUp: hungUp, hasMark: hasMark, failed: failed, brokenBy: brokenBy,
                 resetsByDefault: resetsByDefault, isBulk: isBulk, sendsBeforeTuning: sendsBeforeTuning),
             dropsWithReset: resetting)
     }

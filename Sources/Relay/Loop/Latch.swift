@@ -1,4 +1,5 @@
 // Lets a thread wait until others have said so many times that they are there. Never waited for on a shard.
+internal import CLinux
 internal import Glibc
 
 /// A counting semaphore.
@@ -21,10 +22,10 @@ package final class Latch: @unchecked Sendable {
     /// Waits at most `seconds`; false if nobody opened.
     func wait(seconds: Int) -> Bool {
         var limit = timespec()
-        clock_gettime(CLOCK_REALTIME, &limit)
+        clock_gettime(CLOCK_MONOTONIC, &limit)
         limit.tv_sec += seconds
         while true {
-            if sem_timedwait(semaphore, &limit) == 0 { return true }
+            if ow_wait_for_semaphore(semaphore, &limit) == 0 { return true }
             if errno != EINTR { return false }
         }
     }

@@ -39,8 +39,8 @@ final class Poller {
     /// Takes over the non-blocking socket `fd`; nil (and the socket closed) if the kernel refuses it.
     func add(fd: Int32, driver: (any Driver)? = nil) -> Endpoint? {
         generation &+= 1
-        let interest = EPOLLIN.rawValue | EPOLLOUT.rawValue | EPOLLRDHUP.rawValue | EPOLLET.rawValue
-        guard register(fd, interest) else {
+        let interest = EPOLLIN.rawValue | EPOLLPRI.rawValue | EPOLLOUT.rawValue | EPOLLRDHUP.rawValue
+        guard register(fd, interest | EPOLLET.rawValue) else {
             close(fd)
             return nil
         }
@@ -123,6 +123,10 @@ final class Poller {
     private static func note(_ events: UInt32, on endpoint: Endpoint) {
         if events & EPOLLIN.rawValue != 0 { endpoint.readable = true }
         if events & EPOLLOUT.rawValue != 0 { endpoint.writable = true }
+        if events & EPOLLPRI.rawValue != 0 {
+            endpoint.readable = true
+            endpoint.hasMark = true
+        }
         if events & EPOLLRDHUP.rawValue != 0 {
             endpoint.readable = true
             endpoint.hungUp = true

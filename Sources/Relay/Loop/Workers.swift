@@ -74,6 +74,12 @@ final class Workers: Sendable {
 /// Runs `body` on a new detached thread with all signals blocked: signals are the main program's. `name`
 /// (15 bytes at most) is what tools like top show.
 package func startThread(_ name: String, _ body: @escaping @Sendable () -> Void) {
+    let error = tryToStartThread(name, body)
+    precondition(error == 0, "cannot start a thread: \(errorText(error))")
+}
+
+/// The same where a thread may fail to start; returns 0, or the errno.
+func tryToStartThread(_ name: String, _ body: @escaping @Sendable () -> Void) -> Int32 {
     final class Body: Sendable {
         let run: @Sendable () -> Void
         init(_ run: @escaping @Sendable () -> Void) { self.run = run }
@@ -88,13 +94,13 @@ package func startThread(_ name: String, _ body: @escaping @Sendable () -> Void)
         ow_name_thread(name)
         body()
     }
-    let context = Unmanaged.passRetained(named).toOpaque()
+    let context = Unmanaged.passRetained(named)
     let result = pthread_create(
         &thread, nil,
         { context in
             Unmanaged<Body>.fromOpaque(context!).takeRetainedValue().run()
             return nil
-        }, context)
-    precondition(result == 0, "cannot start a thread: \(errorText(result))")
-    pthread_detach(thread)
+        }, context.toOpaque())
+    if result == 0 { pthread_detach(thread) } else { context.release() }
+    return result
 }

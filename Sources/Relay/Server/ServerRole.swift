@@ -184,10 +184,15 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
         if let addresses = route.literal ?? shared.resolver.known(route.target, at: shard.now) {
             return stream.dial(addresses, limit: route.limit)
         }
-        shared.resolver.resolve(route.target, for: shard) { [weak stream] addresses in
+        let asked = shard.now
+        shared.resolver.resolve(route.target, for: shard, limit: route.limit) { [weak stream, shard] answer in
             guard let stream, stream.awaitsTarget else { return }
-            guard let addresses else { return stream.refuse(.targetUnreachable) }
-            stream.dial(addresses, limit: route.limit)
+            switch answer {
+            case .found(let addresses):
+                stream.dial(addresses, limit: route.limit &- min(shard.now &- asked, route.limit))
+            case .failed: stream.refuse(.targetUnreachable)
+            case .timedOut: stream.refuse(.targetTimedOut)
+            }
         }
     }
 

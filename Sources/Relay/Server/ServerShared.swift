@@ -25,7 +25,7 @@ final class ServerShared: Sendable {
         self.vault = vault
         admission = Admission(settings.admission)
         pairingWorkers = Workers("pairing", threads: 1, capacity: settings.admission.pendingPairs)
-        resolver = Resolver(Workers("names", threads: 2, capacity: 1024))
+        resolver = Resolver()
         devices = Dictionary(settings.devices.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })
         routes = Dictionary(uniqueKeysWithValues: settings.services.map { ($0, Route($0, $1)) })
     }
@@ -43,7 +43,7 @@ final class Route: Sendable {
     let target: Address
     /// The target's address, if no name has to be looked up.
     let literal: [SocketAddress]?
-    /// How long connecting may take.
+    /// How long connecting may take, the look-up of a name included.
     let limit: Nanoseconds
 
     init(_ id: ServiceID, _ service: ServerService) {

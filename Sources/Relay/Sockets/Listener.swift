@@ -67,12 +67,15 @@ final class Listener: Acceptor, LastingDriver, Sleeper {
             var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
             let fd = ow_accept(socket.fd, &from, &length)
             if fd >= 0 {
+                // TCP has it from the listener.
+                if socket.family == AF_UNIX { keepUrgentDataInline(fd) }
                 host.accepted(fd, from: SocketAddress(from, length), by: self)
                 guard isOpen else { return false }
                 continue
             }
             switch errno {
-            case EAGAIN: return false
+            // EINVAL: it does not listen yet, or not any more.
+            case EAGAIN, EINVAL: return false
             case EMFILE, ENFILE, ENOBUFS, ENOMEM: return rest(errorText(errno))
             default: continue  // ECONNABORTED, EINTR and errors of the network: that connection only
             }

@@ -1,22 +1,40 @@
-// Listening sockets: made once at start, shared by all shards, stopped when a shard drains.
+// Listening sockets: made once at start, shared by all shards, stopped when a shard drains. One that cannot be bound
+// yet exists all the same, so that it can be bound later while the shards already watch it.
 internal import CLinux
 internal import Glibc
 internal import Settings
 internal import Synchronization
 
-/// A bound, listening, non-blocking socket. Closed (and a unix socket's file removed) in deinit.
+/// A non-blocking socket that listens, or will. Closed (and a unix socket's file removed) in deinit.
 final class ListeningSocket: Sendable {
     let fd: Int32
-    /// What was bound: the real port when 0 was asked for.
-    let address: Address
+    /// AF_INET, AF_INET6 or AF_UNIX.
+    let family: Int32
+
+    private struct State: ~Copyable {
+        var bound: Address?
+        var isListening = false
+        var isStopped = false
+        var file: SocketFile?
+    }
+    private let state = Mutex(State())
 
     /// Completed connections the kernel keeps until they are accepted.
     static let backlog = 4096
-    private let isStopped = Atomic(false)
 
-    private init(fd: Int32, address: Address) {
-        self.fd = fd
-        self.address = address
+    /// A socket that listens nowhere yet; throws errno. `resetting` is what its connections have as `resetsByDefault`.
+    init(family: Int32, resetting: Bool) throws(SocketError) {
+        fd = ow_stream_socket(family)
+        guard fd >= 0 else { throw SocketError(errno) }
+        self.family = family
+        var one: Int32 = 1
+        let size = socklen_t(MemoryLayout<Int32>.size)
+        // SO_REUSEADDR lets a restart bind while old connections linger; SO_REUSEPORT stays off, so
+        // that a forgotten second daemon is an error and not a thief of connections.
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, size)
+        if family == AF_INET6 { setsockopt(fd, Int32(IPPROTO_IPV6), IPV6_V6ONLY, &one, size) }
+        if resetting { resetWhenClosed(fd, true) }
+        keepUrgentDataInline(fd)
     }
 
     deinit {
@@ -24,58 +42,90 @@ final class ListeningSocket: Sendable {
         close(fd)
     }
 
+    /// Where it listens: the real port where 0 was asked for; nil while it does not.
+    var address: Address? { state.withLock { $0.isListening ? $0.bound : nil } }
+
+    /// Listens at `target`; throws errno, and may then be tried again. `name` is what the address is reported as
+    /// unless it is TCP, whose own is.
+    func listen(at target: SocketAddress, named name: Address) throws(SocketError) -> Presence {
+        let result = state.withLock { state in
+            Result { () throws(SocketError) in try listen(at: target, named: name, &state) }
+        }
+        return try result.get()
+    }
+
+    /// Whether this host has the address that a socket listens on.
+    enum Presence {
+        case here
+        /// Not yet: connections come as soon as it has it.
+        case notYet
+    }
+
+    private func listen(
+        at target: SocketAddress, named name: Address, _ state: inout State
+    ) throws(SocketError) -> Presence {
+        guard !state.isStopped else { throw SocketError(ECANCELED) }
+        guard target.isPermitted else { throw SocketError(EADDRNOTAVAIL) }
+        if target.isTCP { tuneTCP(fd, staysHere: target.isLocal) }
+        var presence = Presence.here
+        if state.bound == nil {
+            if case .unix(let path) = name { state.file = try SocketFile(path, at: target) }
+            do throws(SocketError) {
+                presence = try bind(to: target)
+            } catch {
+                state.file?.remove()
+                state.file = nil
+                throw error
+            }
+            state.file?.isOurs()
+            state.bound = target.isTCP ? SocketAddress(of: fd, getsockname)?.asAddress ?? name : name
+        }
+        guard Glibc.listen(fd, Int32(Self.backlog)) == 0 else { throw SocketError(errno) }
+        state.isListening = true
+        return presence
+    }
+
+    private func bind(to target: SocketAddress) throws(SocketError) -> Presence {
+        guard target.withPointer({ Glibc.bind(fd, $0, $1) }) != 0 else { return .here }
+        let error = errno
+        guard error == EADDRNOTAVAIL, target.isTCP else { throw SocketError(error) }
+        // An address of a bridge, a VPN or another host's standby comes when it comes; the kernel lets us wait for it.
+        var one: Int32 = 1
+        let level = Int32(target.family == AF_INET6 ? IPPROTO_IPV6 : IPPROTO_IP)
+        let option = target.family == AF_INET6 ? ow_ipv6_freebind : IP_FREEBIND
+        setsockopt(fd, level, option, &one, socklen_t(MemoryLayout<Int32>.size))
+        guard target.withPointer({ Glibc.bind(fd, $0, $1) }) == 0 else { throw SocketError(errno) }
+        return .notYet
+    }
+
     /// The kernel refuses connections from now on, and a unix socket's file is gone. The descriptor stays
     /// valid for the shards that have not noticed yet.
     func stop() {
-        guard !isStopped.exchange(true, ordering: .acquiringAndReleasing) else { return }
-        shutdown(fd, Int32(SHUT_RDWR))
-        if case .unix(let path) = address { unlink(path) }
+        state.withLock { state in
+            guard !state.isStopped else { return }
+            state.isStopped = true
+            state.isListening = false
+            shutdown(fd, Int32(SHUT_RDWR))
+            state.file?.remove()
+            state.file = nil
+        }
     }
 
-    /// Binds `address`; `resetting` is what its connections have as `resetsByDefault`. A name is looked up (this is called before any shard runs).
+    /// Listens at `address`, which is no name; what cannot be had is an error.
     static func open(_ address: Address, resetting: Bool = false) throws(RelayError) -> ListeningSocket {
-        guard let target = resolve(address), target.isPermitted else { throw .cannotListen(address, EADDRNOTAVAIL) }
-        let fd = ow_stream_socket(target.family)
-        guard fd >= 0 else { throw .cannotListen(address, errno) }
-        var one: Int32 = 1
-        let size = socklen_t(MemoryLayout<Int32>.size)
-        // SO_REUSEADDR lets a restart bind while old connections linger; SO_REUSEPORT stays off, so
-        // that a forgotten second daemon is an error and not a thief of connections.
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, size)
-        if target.family == AF_INET6 { setsockopt(fd, Int32(IPPROTO_IPV6), IPV6_V6ONLY, &one, size) }
-        if target.isTCP { tuneTCP(fd, staysHere: target.isLocal) }
-        if resetting { resetWhenClosed(fd, true) }
-        if case .unix(let path) = address { removeStaleSocket(path, target) }
-        guard target.withPointer({ bind(fd, $0, $1) }) == 0, listen(fd, Int32(backlog)) == 0 else {
-            let error = errno
-            close(fd)
-            throw .cannotListen(address, error)
+        guard let target = SocketAddress(literal: address) else { throw .cannotListen(address, EADDRNOTAVAIL) }
+        do throws(SocketError) {
+            let socket = try ListeningSocket(family: target.family, resetting: resetting)
+            _ = try socket.listen(at: target, named: address)
+            return socket
+        } catch {
+            throw .cannotListen(address, error.errno)
         }
-        return ListeningSocket(fd: fd, address: bound(fd, asked: address))
     }
+}
 
-    private static func resolve(_ address: Address) -> SocketAddress? {
-        SocketAddress(literal: address) ?? Resolver.lookUp(address)?.first
-    }
-
-    /// Removes the file of a unix socket nobody listens on any more (left by a killed daemon).
-    private static func removeStaleSocket(_ path: String, _ target: SocketAddress) {
-        var info = stat()
-        guard lstat(path, &info) == 0, info.st_mode & S_IFMT == S_IFSOCK else { return }
-        let probe = ow_stream_socket(AF_UNIX)
-        guard probe >= 0 else { return }
-        defer { close(probe) }
-        if target.withPointer({ connect(probe, $0, $1) }) != 0, errno == ECONNREFUSED { unlink(path) }
-    }
-
-    private static func bound(_ fd: Int32, asked: Address) -> Address {
-        guard case .tcp(let host, _) = asked else { return asked }
-        var storage = sockaddr_storage()
-        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
-        let result = withUnsafeMutableBytes(of: &storage) {
-            getsockname(fd, $0.baseAddress!.assumingMemoryBound(to: sockaddr.self), &length)
-        }
-        guard result == 0, let port = SocketAddress(storage, length).port else { return asked }
-        return .tcp(host: host, port: port)
-    }
+/// A socket call that failed.
+struct SocketError: Error {
+    let errno: Int32
+    init(_ errno: Int32) { self.errno = errno }
 }

@@ -1,78 +1,236 @@
-// Names to addresses, off the loop: getaddrinfo blocks, so it runs on a worker, and answers are kept
-// for a short while so that a burst of connections asks once.
+// Names to addresses, off the loop. One look-up per name at a time, which everybody who asks meanwhile joins; what
+// was found before is used while a look-up takes its time or fails. What is known of a name is in KnownName.swift.
 internal import Glibc
 internal import Settings
 internal import Synchronization
 
-/// Looks names up for all shards of a daemon.
-final class Resolver: Sendable {
-    private struct Answer {
-        var addresses: [SocketAddress]
-        var expires: Nanoseconds
-    }
-    private let cache = Mutex<[Address: Answer]>([:])
-    private let workers: Workers
-    /// How long an answer is used without asking again, and how much longer if asking fails.
-    private static let fresh: Nanoseconds = 5_000_000_000
+/// What somebody who asked for a name's addresses is told.
+enum ResolverAnswer {
+    /// At least one address.
+    case found([SocketAddress])
+    /// The name has none, or nobody could tell: the C library's words.
+    case failed(String)
+    /// The time of whoever asked is over.
+    case timedOut
+}
 
-    init(_ workers: Workers) { self.workers = workers }
+/// Looks names up for all loops of a daemon.
+final class Resolver: Sendable {
+    private let state = Mutex(State())
+    private let lookUp: @Sendable (String) -> LookUp
+    private let clock: @Sendable () -> Nanoseconds
+
+    /// Look-ups at one time, each on a thread of its own that ends with it.
+    static let most = 64
+    /// … and of names that have not been found before: those that have do not wait for them.
+    static let mostUnproven = 48
+
+    /// `lookUp` blocks; it and `clock` are the C library's and the monotonic clock except in tests.
+    init(
+        lookUp: @escaping @Sendable (String) -> LookUp = Resolver.askLibrary,
+        clock: @escaping @Sendable () -> Nanoseconds = monotonicNow
+    ) {
+        self.lookUp = lookUp
+        self.clock = clock
+    }
 
     /// The addresses of `address` as far as they are known without asking: a literal's, or a fresh answer.
     func known(_ address: Address, at now: Nanoseconds) -> [SocketAddress]? {
         if let literal = SocketAddress(literal: address) { return [literal] }
-        guard let answer = cache.withLock({ $0[address] }), answer.expires > now else { return nil }
-        return answer.addresses
+        guard case .tcp(let host, let port) = address else { return nil }
+        return state.withLock { $0.names[host]?.fresh(at: now) }?.map { $0.with(port: port) }
     }
 
-    /// Calls `completion` on the shard with the addresses of `address`; nil if the name has none.
-    /// Literals and fresh answers are given at once.
-    func resolve(_ address: Address, for shard: Shard, completion: @escaping ([SocketAddress]?) -> Void) {
-        if let known = known(address, at: shard.now) { return completion(known) }
-        let reply = Reply(completion)
-        let mailbox = shard.mailbox
-        let isQueued = workers.run {
-            let found = self.lookUpAndKeep(address)
-            mailbox.post { _ in reply.completion(found) }
+    /// Calls `completion` once on the loop of `shard`, `limit` nanoseconds from now at the latest. At once, if the
+    /// answer is known.
+    func resolve(
+        _ address: Address, for shard: Shard, limit: Nanoseconds, completion: @escaping (ResolverAnswer) -> Void
+    ) {
+        if let literal = SocketAddress(literal: address) { return completion(.found([literal])) }
+        guard case .tcp(let host, let port) = address else { return completion(.failed("not an address")) }
+        let question = Question(host, port, shard.mailbox, completion)
+        let (reply, starts) = state.withLock { $0.ask(question, at: shard.now) }
+        switch reply {
+        case .answer(let answer): completion(answer.with(port: port))
+        case .wait(let stale): question.wait(for: stale, limit: limit, on: shard, forget: withdraw)
         }
-        if !isQueued { completion(nil) }
+        if starts { start(host) }
     }
 
-    /// The completion goes to the worker and comes back to its own shard, where alone it is called.
-    private final class Reply: @unchecked Sendable {
-        let completion: ([SocketAddress]?) -> Void
-        init(_ completion: @escaping ([SocketAddress]?) -> Void) { self.completion = completion }
+    private func withdraw(_ question: Question) {
+        state.withLock { $0.names[question.host]?.questions.removeAll { $0 === question } }
     }
 
-    private func lookUpAndKeep(_ address: Address) -> [SocketAddress]? {
-        let found = Self.lookUp(address)
-        return cache.withLock { cache in
-            if let found {
-                cache[address] = Answer(addresses: found, expires: monotonicNow() + Self.fresh)
-                return found
-            }
-            // A name server that is away for a moment does not take the service down.
-            return cache[address]?.addresses
+    private func start(_ host: String) {
+        let error = tryToStartThread("names") { [self] in
+            var next: String? = host
+            while let name = next { next = finish(name, lookUp(name)) }
         }
+        guard error != 0 else { return }
+        // A thread would have gone on with these.
+        var next: String? = host
+        while let name = next { next = finish(name, .failed(EAI_AGAIN, errorText(error))) }
     }
+
+    /// Tells everybody what was found. Returns the next name, if one waits for a thread.
+    private func finish(_ host: String, _ result: LookUp) -> String? {
+        let (questions, answer, next) = state.withLock { $0.finish(host, result, at: clock()) }
+        for question in questions { question.mailbox.post { _ in question.answer(answer.with(port: question.port)) } }
+        return next
+    }
+
+    // MARK: The library
+
+    /// getaddrinfo, blocking, with port 0.
+    static func askLibrary(_ host: String) -> LookUp { ask(host, port: 0, isForListening: false) }
 
     /// getaddrinfo, blocking. Nil if the name has no address.
-    static func lookUp(_ address: Address) -> [SocketAddress]? {
+    static func lookUp(_ address: Address, isForListening: Bool = false) -> [SocketAddress]? {
         guard case .tcp(let host, let port) = address else { return nil }
+        guard case .found(let addresses) = ask(host, port: port, isForListening: isForListening) else { return nil }
+        return addresses
+    }
+
+    private static func ask(_ host: String, port: UInt16, isForListening: Bool) -> LookUp {
         var hints = addrinfo()
         hints.ai_family = AF_UNSPEC
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
-        hints.ai_flags = AI_ADDRCONFIG | AI_NUMERICSERV
+        hints.ai_flags = AI_NUMERICSERV
+        // Who connects needs no address of a family that this host has no other address of. This host's own are all
+        // of use.
+        if !isForListening, host != "localhost" { hints.ai_flags |= AI_ADDRCONFIG }
         var list: UnsafeMutablePointer<addrinfo>?
-        guard getaddrinfo(host, String(port), &hints, &list) == 0, let first = list else { return nil }
+        let result = getaddrinfo(host, String(port), &hints, &list)
+        guard result == 0, let first = list else { return .failed(result, String(cString: gai_strerror(result))) }
         defer { freeaddrinfo(first) }
         var found: [SocketAddress] = []
         var next = list
         while let entry = next, found.count < 16 {
             if let sockaddr = entry.pointee.ai_addr {
-                found.append(SocketAddress(copying: sockaddr, entry.pointee.ai_addrlen))
+                let address = SocketAddress(copying: sockaddr, entry.pointee.ai_addrlen)
+                if !found.contains(address) { found.append(address) }
             }
             next = entry.pointee.ai_next
         }
-        return found.isEmpty ? nil : found
+        return found.isEmpty ? .failed(EAI_NONAME, "the name has no address") : .found(found)
+    }
+
+    // MARK: What is shared
+
+    private struct State {
+        var names: [String: KnownName] = [:]
+        /// Names whose look-up waits for a thread.
+        var queue: [String] = []
+        var running = 0
+        var unproven = 0
+
+        enum Reply {
+            case answer(ResolverAnswer)
+            /// A look-up is under way; what to use if it takes too long.
+            case wait(stale: [SocketAddress]?)
+        }
+
+        /// Answers, or lets `question` join the look-up. The second value: whether a thread must start.
+        mutating func ask(_ question: Question, at now: Nanoseconds) -> (Reply, starts: Bool) {
+            var name = names[question.host] ?? KnownName()
+            defer { names[question.host] = name }
+            if let answer = name.answer(at: now) { return (.answer(answer), false) }
+            name.questions.append(question)
+            let stale = name.stale(at: now)
+            guard name.askedSince == nil else { return (.wait(stale: stale), false) }
+            name.askedSince = now
+            guard mayStart(name) else {
+                queue.append(question.host)
+                return (.wait(stale: stale), false)
+            }
+            starts(&name)
+            return (.wait(stale: stale), true)
+        }
+
+        /// The look-up of `host` is over: whom to tell what, and what to look up next.
+        mutating func finish(
+            _ host: String, _ result: LookUp, at now: Nanoseconds
+        ) -> ([Question], ResolverAnswer, next: String?) {
+            var name = names[host] ?? KnownName()
+            running -= 1
+            if name.isUnproven { unproven -= 1 }
+            let answer = name.finish(result, at: now)
+            let questions = name.questions
+            name.questions = []
+            names[host] = name
+            return (questions, answer, nextInQueue())
+        }
+
+        private mutating func nextInQueue() -> String? {
+            guard let place = queue.firstIndex(where: { names[$0].map(mayStart) ?? false }) else { return nil }
+            let host = queue.remove(at: place)
+            if var name = names[host] {
+                starts(&name)
+                names[host] = name
+            }
+            return host
+        }
+
+        private func mayStart(_ name: KnownName) -> Bool {
+            running < Resolver.most && (name.wasFound || unproven < Resolver.mostUnproven)
+        }
+
+        private mutating func starts(_ name: inout KnownName) {
+            name.isUnproven = !name.wasFound
+            running += 1
+            if name.isUnproven { unproven += 1 }
+        }
+    }
+}
+
+/// Somebody on a loop who waits for a name. Only `host`, `port` and `mailbox` may be used from other threads; it goes
+/// there and comes back to its own loop.
+final class Question: Sleeper, @unchecked Sendable {
+    let host: String
+    let port: UInt16
+    let mailbox: Mailbox
+    private var completion: ((ResolverAnswer) -> Void)?
+    private var forget: ((Question) -> Void)?
+    private var stale: [SocketAddress]?
+    private var timer: Timer?
+
+    /// How long a fresh answer is waited for where an old one could be used.
+    static let grace: Nanoseconds = 250_000_000
+
+    init(_ host: String, _ port: UInt16, _ mailbox: Mailbox, _ completion: @escaping (ResolverAnswer) -> Void) {
+        self.host = host
+        self.port = port
+        self.mailbox = mailbox
+        self.completion = completion
+    }
+
+    /// Waits for `answer`, a moment only if there is something `stale` to go on with.
+    func wait(
+        for stale: [SocketAddress]?, limit: Nanoseconds, on shard: Shard, forget: @escaping (Question) -> Void
+    ) {
+        self.stale = stale
+        self.forget = forget
+        timer = shard.arm(self, after: stale == nil ? limit : min(Self.grace, limit / 4))
+    }
+
+    func wake(_ timer: Timer, now: Nanoseconds) {
+        forget?(self)
+        answer(stale.map { .found($0.map { $0.with(port: port) }) } ?? .timedOut)
+    }
+
+    func answer(_ answer: ResolverAnswer) {
+        timer?.cancel()
+        timer = nil
+        forget = nil
+        let completion = completion
+        self.completion = nil
+        completion?(answer)
+    }
+}
+
+extension ResolverAnswer {
+    fileprivate func with(port: UInt16) -> ResolverAnswer {
+        guard case .found(let addresses) = self else { return self }
+        return .found(addresses.map { $0.with(port: port) })
     }
 }

@@ -24,6 +24,18 @@ struct SocketAddress: Sendable {
         }
     }
 
+    /// What `ask` (getsockname, getpeername) says of a socket; nil if it fails.
+    init?(
+        of fd: Int32, _ ask: (Int32, UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Int32
+    ) {
+        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        let result = withUnsafeMutableBytes(of: &storage) {
+            ask(fd, $0.baseAddress!.assumingMemoryBound(to: sockaddr.self), &length)
+        }
+        guard result == 0 else { return nil }
+        self.length = length
+    }
+
     /// The address itself when no name has to be looked up: an IP literal or a unix path.
     init?(literal address: Address) {
         switch address {
@@ -74,6 +86,25 @@ struct SocketAddress: Sendable {
         }
     }
 
+    /// The same address with another port.
+    func with(port: UInt16) -> SocketAddress {
+        var copy = self
+        withUnsafeMutableBytes(of: &copy.storage) { bytes in
+            switch family {
+            case AF_INET:
+                bytes.storeBytes(
+                    of: port.bigEndian, toByteOffset: MemoryLayout<sockaddr_in>.offset(of: \.sin_port)!, as: UInt16.self
+                )
+            case AF_INET6:
+                bytes.storeBytes(
+                    of: port.bigEndian, toByteOffset: MemoryLayout<sockaddr_in6>.offset(of: \.sin6_port)!,
+                    as: UInt16.self)
+            default: break
+            }
+        }
+        return copy
+    }
+
     /// The 4 or 16 address bytes, for TCP; IPv4 mapped into IPv6 counts as IPv4.
     var ipBytes: [UInt8]? {
         withUnsafeBytes(of: storage) { bytes in
@@ -95,6 +126,9 @@ struct SocketAddress: Sendable {
         return bytes.count == 4 ? bytes[0] == 127 : bytes == [UInt8](repeating: 0, count: 15) + [1]
     }
 
+    /// All addresses of this host: 0.0.0.0, ::.
+    var isWildcard: Bool { ipBytes?.allSatisfy { $0 == 0 } == true }
+
     /// As OPEN carries it.
     var source: SourceAddress {
         guard let port else { return .none }
@@ -111,16 +145,34 @@ struct SocketAddress: Sendable {
         }
     }
 
-    /// For logs: `host:port` or `a unix socket`.
-    var text: String {
-        guard isTCP, let port else { return "a unix socket" }
+    /// The address as a configuration writes it; nil for a unix socket.
+    var asAddress: Address? {
+        guard isTCP, let port else { return nil }
         var host = [CChar](repeating: 0, count: Int(NI_MAXHOST))
         let result = withPointer {
             getnameinfo($0, $1, &host, socklen_t(host.count), nil, 0, NI_NUMERICHOST)
         }
-        guard result == 0 else { return "?" }
-        let name = String(decoding: host.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        return family == AF_INET6 ? "[\(name)]:\(port)" : "\(name):\(port)"
+        guard result == 0 else { return nil }
+        return .tcp(
+            host: String(decoding: host.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self), port: port)
+    }
+
+    /// For logs: `host:port` or `a unix socket`.
+    var text: String {
+        guard isTCP else { return "a unix socket" }
+        return asAddress.map { "\($0)" } ?? "?"
+    }
+}
+
+extension SocketAddress: Hashable {
+    static func == (a: SocketAddress, b: SocketAddress) -> Bool {
+        a.length == b.length && a.withBytes { first in b.withBytes { first.elementsEqual($0) } }
+    }
+
+    func hash(into hasher: inout Hasher) { withBytes { hasher.combine(bytes: $0) } }
+
+    private func withBytes<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R {
+        withUnsafeBytes(of: storage) { body(UnsafeRawBufferPointer(rebasing: $0[..<min(Int(length), $0.count)])) }
     }
 }
 

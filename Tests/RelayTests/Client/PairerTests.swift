@@ -18,7 +18,7 @@ import Testing
         bench = try Bench()
         server = try ListeningSocket.open(.tcp(host: "127.0.0.1", port: 0))
         let settings = ClientSettings(
-            server: server.address, serverKey: serverIdentity.publicKey, identity: device, services: [:])
+            server: try #require(server.address), serverKey: serverIdentity.publicKey, identity: device, services: [:])
         role = ClientRole(
             ClientShared(settings, loops: 1), sockets: [], shard: bench.shard,
             loops: Loops(light: [bench.shard.mailbox]))

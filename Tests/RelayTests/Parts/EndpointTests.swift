@@ -1,4 +1,6 @@
+import CLinux
 import Glibc
+import Settings
 import Testing
 import Wire
 
@@ -14,6 +16,66 @@ import Wire
         var size = socklen_t(MemoryLayout<Int32>.size)
         getsockopt(endpoint.fd, SOL_SOCKET, SO_KEEPALIVE, &value, &size)
         return value != 0
+    }
+
+    private func option(_ fd: Int32, _ level: Int32, _ name: Int32) -> Int32 {
+        var value: Int32 = 0
+        var size = socklen_t(MemoryLayout<Int32>.size)
+        getsockopt(fd, level, name, &value, &size)
+        return value
+    }
+
+    @Test("A host that has vanished is looked for after minutes, not hours, on what is accepted and what is dialled")
+    func keepAliveNumbers() throws {
+        let listener = try ListeningSocket.open(.tcp(host: "127.0.0.1", port: 0))
+        let address = try #require(listener.address)
+        let target = try #require(SocketAddress(literal: address))
+        let caller = Caller()
+        Dial([target], on: bench.shard, for: caller).start(limit: 5_000_000_000)
+        try #require(bench.turn { caller.endpoint != nil })
+        let dialled = try #require(caller.endpoint)
+        dialled.tuneNow()
+        var from = sockaddr_storage()
+        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        let accepted = ow_accept(listener.fd, &from, &length)
+        defer { close(accepted) }
+        let tcp = Int32(IPPROTO_TCP)
+        for fd in [dialled.fd, accepted] {
+            #expect(option(fd, SOL_SOCKET, SO_KEEPALIVE) == 1)
+            #expect(option(fd, tcp, TCP_KEEPIDLE) == 120 && option(fd, tcp, TCP_KEEPINTVL) == 30)
+            #expect(option(fd, tcp, TCP_KEEPCNT) == 4)
+            #expect(option(fd, SOL_SOCKET, SO_OOBINLINE) == 1)
+        }
+        dialled.close()
+    }
+
+    private final class Caller: Dialler {
+        var endpoint: Endpoint?
+        func dialled(_ result: DialResult) { if case .connected(let endpoint) = result { self.endpoint = endpoint } }
+    }
+
+    @Test("Bytes after an urgent one are read without a further event, and it has its place among them")
+    func urgent() {
+        for hasSeenMark in [false, true] {
+            let (endpoint, peer) = bench.connection(.tcp)
+            keepUrgentDataInline(endpoint.fd)
+            peer.write([1, 2, 3])
+            if hasSeenMark { #expect(bench.turn { endpoint.readable }) }
+            #expect(send(peer.fd, [4 as UInt8], 1, Int32(MSG_OOB) | Int32(MSG_NOSIGNAL)) == 1)
+            peer.write([5, 6])
+            var received: [UInt8] = []
+            var buffer = [UInt8](repeating: 0, count: 100)
+            #expect(
+                bench.turn {
+                    while endpoint.readable, case .moved(let count) = endpoint.read(&buffer, buffer.count) {
+                        received += buffer[..<count]
+                    }
+                    return received.count == 6
+                })
+            #expect(received == [1, 2, 3, 4, 5, 6])
+            #expect(!endpoint.readable && !endpoint.hasMark)
+            endpoint.close()
+        }
     }
 
     @Test("Options that were put off are set before the second send, not before the first")
