@@ -43,8 +43,9 @@ package enum IdentityFileError: Error, Equatable, Sendable, CustomStringConverti
         case .notARegularFile(let path):
             "identity \(path) is not a regular file (give the path of a file that oncewire keygen made)"
         case .foreignOwner(let path, let owner, let user):
-            "identity file \(path) belongs to user \(owner) and not to root or user \(user), who uses it (run: chown \(user) "
-                + "\(path); or run this as its owner)"
+            "identity file \(path) belongs to user \(owner), and user \(user), who is to use it, trusts only root and itself ("
+                + (user == 0 ? "run this as the daemon's user: runuser -u NAME -- …" : "run: chown \(user) \(path)")
+                + ")"
         case .sharedByList(let path, let other):
             "identity file \(path) is open to \(other) by its access control list (run: setfacl -b \(path); chmod 600 "
                 + "\(path); if others may have read it, make a new one)"
