@@ -44,7 +44,7 @@ let package = Package(
         .target(name: "Wire", swiftSettings: house),
         .target(
             name: "Pairing",
-            dependencies: ["Codec", "Wire", .product(name: "Crypto", package: "swift-crypto")],
+            dependencies: ["Codec", "Wire", "CLinux", .product(name: "Crypto", package: "swift-crypto")],
             swiftSettings: house),
         .target(name: "Vault", dependencies: ["Pairing", "Codec"], swiftSettings: house),
         .target(name: "Settings", dependencies: ["CYAML", "Pairing", "Wire"], swiftSettings: house),
@@ -79,8 +79,8 @@ let package = Package(
         .testTarget(name: "CodecTests", dependencies: ["Codec", "COpenSSL", "CLinux"], swiftSettings: house),
         .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: house),
         .testTarget(
-            name: "PairingTests", dependencies: ["Pairing", "Codec", "Wire"], exclude: ["Vectors"], swiftSettings: house
-        ),
+            name: "PairingTests", dependencies: ["Pairing", "Codec", "Wire", "CHarness"], exclude: ["Vectors"],
+            swiftSettings: house),
         .testTarget(name: "VaultTests", dependencies: ["Vault", "Pairing", "Codec"], swiftSettings: house),
         .testTarget(name: "SettingsTests", dependencies: ["Settings", "Pairing", "Wire"], swiftSettings: house),
         .testTarget(

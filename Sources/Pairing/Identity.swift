@@ -22,14 +22,20 @@ package final class Identity: Sendable {
         Identity(privateKey: X25519.PrivateKey())
     }
 
-    /// Reads the identity file at `path`: a regular file of at most 4096 bytes that group and others have no right
-    /// to, with comment lines (`#`) and one line of `owkey-` and 56 characters. Symbolic links are followed.
+    /// Reads the identity file at `path`: a regular file of at most 4096 bytes, of root or this process's user, that
+    /// nobody else has any right to, with comment lines (`#`) and one line of `owkey-` and 56 characters. Symbolic
+    /// links are followed.
     package static func load(path: String) throws(IdentityFileError) -> Identity {
         Identity(privateKey: X25519.PrivateKey(try IdentityFile.read(path: path)))
     }
 
-    /// Writes the identity to a new file at `path`, mode 0600, and waits until it is on disk. Never overwrites
-    /// anything; on failure no file is left.
+    /// The public key of the identity file at `path`, which root may ask for whoever owns the file.
+    package static func publicKey(path: String) throws(IdentityFileError) -> PublicKey {
+        Identity(privateKey: X25519.PrivateKey(try IdentityFile.read(path: path, ofAnyOwner: true))).publicKey
+    }
+
+    /// Writes the identity to a new file at `path`, mode 0600, and waits until it and its name are on disk. Never
+    /// overwrites anything; on failure no file is left.
     package func save(path: String) throws(IdentityFileError) {
         try IdentityFile.write(privateKey, publicKey: publicKey, path: path)
     }

@@ -4,6 +4,7 @@
 //      owkey-<56 characters: base32 of private key 32 and the first 3 bytes of
 //             SHA-256("oncewire private key" || private key)>
 
+internal import CLinux
 internal import Codec
 internal import Glibc
 
@@ -15,8 +16,12 @@ enum IdentityFile {
     private static let publicPrefix = [UInt8]("owpub-".utf8)
     private static let checksumSize = 3
 
-    /// The private key in the file at `path`, 32 bytes.
-    static func read(path: String) throws(IdentityFileError) -> Secret {
+    /// The private key in the file at `path`, 32 bytes. The file must be for nobody
+    /// but root and this process's user; with `ofAnyOwner`, root may read what is for nobody but its owner.
+    /// `credentials` is the directory that systemd made for this process.
+    static func read(
+        path: String, ofAnyOwner: Bool = false, credentials: String? = IdentityFileAccess.credentials
+    ) throws(IdentityFileError) -> Secret {
         // O_NONBLOCK: opening a pipe must not wait for a writer.
         let file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
         guard file >= 0 else {
@@ -28,9 +33,8 @@ enum IdentityFile {
         var status = stat()
         guard fstat(file, &status) == 0 else { throw .unreadable(path: path, code: errno) }
         guard status.st_mode & S_IFMT == S_IFREG else { throw .notARegularFile(path: path) }
-        guard status.st_mode & 0o077 == 0 else {
-            throw .accessibleToOthers(path: path, mode: status.st_mode & 0o7777)
-        }
+        let user = ofAnyOwner && geteuid() == 0 ? status.st_uid : geteuid()
+        try IdentityFileAccess.check(file, status, user: user, credentials: credentials, path: path)
 
         // One byte more than allowed shows a file that is too large, whatever fstat said.
         let content = Secret(count: maxSize + 1)
@@ -43,22 +47,63 @@ enum IdentityFile {
         }
     }
 
-    /// Writes a new file.
+    /// Writes a new file: complete and on disk, name included, or not at all.
     static func write(
         _ privateKey: borrowing X25519.PrivateKey, publicKey: PublicKey, path: String
     ) throws(IdentityFileError) {
         let content = content(privateKey, publicKey: publicKey)
-        let file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0o600)
-        guard file >= 0 else {
-            let code = errno
+        let (directory, name) = split(path)
+        guard !name.isEmpty else { throw .unwritable(path: path, code: EISDIR) }
+        let folder = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        // A folder that may be written and not read can be used by its name alone, and not be waited for.
+        guard folder >= 0 || errno == EACCES else { throw .unwritable(path: path, code: errno) }
+        defer { if folder >= 0 { close(folder) } }
+
+        var status = stat()
+        guard lstat(path, &status) != 0 else { throw .alreadyExists(path: path) }
+        let code = content.withUnsafeBytes {
+            folder >= 0 ? make(name, in: folder, $0) : make(name, in: AT_FDCWD, below: directory + "/", $0)
+        }
+        guard code == 0 else {
             throw code == EEXIST ? .alreadyExists(path: path) : .unwritable(path: path, code: code)
         }
-        let code = content.withUnsafeBytes { writeAll($0, to: file) }
-        let closed = close(file) == 0 ? 0 : errno
-        guard code == 0, closed == 0 else {
-            unlink(path)
-            throw .unwritable(path: path, code: code != 0 ? code : closed)
+    }
+
+    /// Makes the file under another name, and gives it its own when it is complete; 0 or errno, and nothing is left
+    /// then. Replaces nothing.
+    private static func make(
+        _ name: String, in folder: Int32, below prefix: String = "", _ content: UnsafeRawBufferPointer
+    ) -> Int32 {
+        let name = prefix + name
+        let temporary = "\(prefix).oncewire-key-\(getpid())-\(String(UInt64.random(in: 0 ... .max), radix: 16))"
+        let file = openat(folder, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0o600)
+        guard file >= 0 else { return errno }
+        var code = writeAll(content, to: file)
+        if close(file) != 0, code == 0 { code = errno }
+        if code == 0 { code = rename(temporary, to: name, in: folder) }
+        guard code == 0 else {
+            unlinkat(folder, temporary, 0)
+            return code
         }
+        // Some file systems cannot be asked to write a directory down (EINVAL).
+        guard folder >= 0, fsync(folder) != 0, errno != EINVAL else { return 0 }
+        code = errno
+        unlinkat(folder, name, 0)
+        return code
+    }
+
+    /// 0 or errno. Some network file systems cannot rename without replacing, but link.
+    private static func rename(_ temporary: String, to name: String, in folder: Int32) -> Int32 {
+        if ow_rename_to_new(folder, temporary, name) == 0 { return 0 }
+        guard errno == EINVAL || errno == ENOSYS else { return errno }
+        guard linkat(folder, temporary, folder, name, 0) == 0 else { return errno }
+        unlinkat(folder, temporary, 0)
+        return 0
+    }
+
+    private static func split(_ path: String) -> (directory: String, name: String) {
+        guard let slash = path.lastIndex(of: "/") else { return (".", path) }
+        return (slash == path.startIndex ? "/" : String(path[..<slash]), String(path[path.index(after: slash)...]))
     }
 
     // MARK: Text

@@ -10,6 +10,10 @@ package enum IdentityFileError: Error, Equatable, Sendable, CustomStringConverti
     case unreadable(path: String, code: Int32)
     /// A directory, device, socket or pipe.
     case notARegularFile(path: String)
+    /// The file belongs to a user that is neither root nor `user`, who uses it.
+    case foreignOwner(path: String, owner: UInt32, user: UInt32)
+    /// An access control list gives somebody else, `with`, a right to the file.
+    case sharedByList(path: String, with: String)
     /// Group or others have some right to the file; `mode` is its permission bits.
     case accessibleToOthers(path: String, mode: UInt32)
     /// More bytes than an identity file can have.
@@ -38,6 +42,13 @@ package enum IdentityFileError: Error, Equatable, Sendable, CustomStringConverti
             "identity file \(path) cannot be read: \(Self.text(code)) (let the user the daemon runs as own it, mode 0600)"
         case .notARegularFile(let path):
             "identity \(path) is not a regular file (give the path of a file that oncewire keygen made)"
+        case .foreignOwner(let path, let owner, let user):
+            "identity file \(path) belongs to user \(owner), and user \(user), who is to use it, trusts only root and itself ("
+                + (user == 0 ? "run this as the daemon's user: runuser -u NAME -- …" : "run: chown \(user) \(path)")
+                + ")"
+        case .sharedByList(let path, let other):
+            "identity file \(path) is open to \(other) by its access control list (run: setfacl -b \(path); chmod 600 "
+                + "\(path); if others may have read it, make a new one)"
         case .accessibleToOthers(let path, let mode):
             "identity file \(path) is open to others, mode 0\(String(mode, radix: 8)) (run: chmod 600 \(path); if others may "
                 + "have read it, make a new one)"

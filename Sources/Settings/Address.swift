@@ -22,6 +22,8 @@ package enum Address: Hashable, Sendable, CustomStringConvertible {
         }
         if let path = text.dropping(prefix: "unix:") {
             self = .unix(path: try Self.socketPath(path, in: text))
+        } else if text.hasPrefix("/") {
+            throw Complaint("\(quoted(text)) has no port", "for a socket in the file system, write unix:/PATH")
         } else {
             self = try Self.tcp(text)
         }
@@ -47,6 +49,15 @@ package enum Address: Hashable, Sendable, CustomStringConvertible {
         return .unix(path: absolute)
     }
 
+    /// True if no other host can connect here: a loopback address, `localhost`, or a socket in the file system.
+    var isOfThisHostAlone: Bool {
+        guard case .tcp(let host, _) = self else { return true }
+        let isIPv4 = host.utf8.allSatisfy { (0x30...0x39).contains($0) || $0 == 0x2E }
+        if isIPv4 { return host.hasPrefix("127.") }
+        let name = host.hasSuffix(".") ? String(host.dropLast()) : host
+        return host == "::1" || host.hasPrefix("::ffff:127.") || name == "localhost" || name.hasSuffix(".localhost")
+    }
+
     // MARK: Parts
 
     private static let forms = "write HOST:PORT, \"[IPV6]:PORT\" or unix:/PATH"
@@ -58,6 +69,7 @@ package enum Address: Hashable, Sendable, CustomStringConvertible {
         guard first != "@" else {
             throw Complaint("\(quoted(text)) is an abstract socket, which anyone may connect to", "write unix:/PATH")
         }
+        if let complaint = shellsWork(path, in: text, such: "unix:/run/oncewire/NAME.sock") { throw complaint }
         guard path.utf8.count <= mostPathBytes else {
             throw Complaint(
                 "the socket path \(quoted(path)) is \(path.utf8.count) bytes long, Linux allows \(mostPathBytes)",
@@ -70,7 +82,15 @@ package enum Address: Hashable, Sendable, CustomStringConvertible {
         guard !text.contains("://") else {
             throw Complaint("\(quoted(text)) has a scheme", "write HOST:PORT alone")
         }
-        guard let colon = text.lastIndex(of: ":") else {
+        if isDigits(text[...]) {
+            throw Complaint("\(quoted(text)) is a port without a host", withHost(text[...]))
+        }
+        if canonicalIPv6(text[...]) != nil, text.utf8.count(where: { $0 == 0x3A }) < 7 {
+            throw Complaint(
+                "\(quoted(text)) is not HOST:PORT",
+                "put an IPv6 address in brackets and a port behind it: \"[::1]:7700\"")
+        }
+        guard let colon = text.lastIndex(of: ":"), text.last != "]" else {
             throw Complaint("\(quoted(text)) has no port", forms)
         }
         let host = text[..<colon]
@@ -82,14 +102,18 @@ package enum Address: Hashable, Sendable, CustomStringConvertible {
             guard let canonical = canonicalIPv6(host.dropFirst().dropLast()) else {
                 throw Complaint("\(quoted(String(host))) is not an IPv6 address", "write \"[IPV6]:PORT\"")
             }
+            guard !isLinkLocal(canonical) || canonical.contains("%") else {
+                throw Complaint(
+                    "\(quoted(text)) is a link-local address without its interface, and there may be several",
+                    "name the interface behind %: \"[\(canonical)%eth0]:\(port)\"")
+            }
             return .tcp(host: canonical, port: port)
         }
         return .tcp(host: try self.host(host, in: text), port: port)
     }
 
     private static func port(_ digits: Substring, in text: String) throws(Complaint) -> UInt16 {
-        let isNumber = (1...5).contains(digits.utf8.count) && digits.utf8.allSatisfy { (0x30...0x39).contains($0) }
-        guard isNumber, let port = UInt16(digits) else {
+        guard digits.utf8.count <= 5, isDigits(digits), let port = UInt16(digits) else {
             throw Complaint("\(quoted(text)) does not end with a port", "a port is a number from 0 to 65535")
         }
         return port
@@ -97,9 +121,7 @@ package enum Address: Hashable, Sendable, CustomStringConvertible {
 
     private static func host(_ host: Substring, in text: String) throws(Complaint) -> String {
         guard !host.isEmpty, host != "*" else {
-            throw Complaint(
-                "\(quoted(text)) has no host",
-                "write 0.0.0.0:PORT for every IPv4 address or \"[::]:PORT\" for every IPv6 address of this host")
+            throw Complaint("\(quoted(text)) has no host", withHost(text[host.endIndex...].dropFirst()))
         }
         if host.utf8.allSatisfy({ (0x30...0x39).contains($0) || $0 == 0x2E }) {
             var address = in_addr()
@@ -125,6 +147,22 @@ package enum Address: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
+    private static func isDigits(_ text: Substring) -> Bool {
+        !text.isEmpty && text.utf8.allSatisfy { (0x30...0x39).contains($0) }
+    }
+
+    /// What to write in place of a port alone.
+    static func withHost(_ port: some StringProtocol) -> String {
+        "write 127.0.0.1:\(port) for this host alone; to listen on every address, 0.0.0.0:\(port) for IPv4 and "
+            + "\"[::]:\(port)\" for IPv6"
+    }
+
+    /// fe80::/10 (RFC 4291 §2.5.6), of an address in canonical form.
+    private static func isLinkLocal(_ canonical: String) -> Bool {
+        ["fe8", "fe9", "fea", "feb"].contains(String(canonical.prefix(3)))
+            && canonical.prefix { $0 != ":" }.utf8.count == 4
+    }
+
     private static func canonicalIPv6(_ text: Substring) -> String? {
         let parts = text.split(separator: "%", maxSplits: 1, omittingEmptySubsequences: false)
         var address = in6_addr()
@@ -139,6 +177,21 @@ package enum Address: Hashable, Sendable, CustomStringConvertible {
             && zone.utf8.allSatisfy { isLetterOrDigit($0) || "._-".utf8.contains($0) }
         return isZone ? "\(canonical)%\(zone)" : nil
     }
+}
+
+/// A complaint about a path, within `text`, that only a shell would complete: `~/…`, `$HOME/…`, `${NAME}`.
+func shellsWork(_ path: String, in text: String, such example: String) -> Complaint? {
+    let what =
+        if path == "~" || path.hasPrefix("~/") || path.hasPrefix("~") && path.contains("/") {
+            "~"
+        } else if path.hasPrefix("$") || path.contains("${") {
+            "a variable"
+        } else {
+            ""
+        }
+    guard !what.isEmpty else { return nil }
+    return Complaint(
+        "\(quoted(text)) has \(what) in it, which only a shell replaces", "write the whole path, such as \(example)")
 }
 
 /// The path itself if it is absolute, otherwise below `directory`.

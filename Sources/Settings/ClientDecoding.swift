@@ -24,6 +24,7 @@ struct ClientDecoding {
         let pool = self.pool(top)
         let waiting = self.waiting(top)
         let common = top.common()
+        warnOfDrain(common.drain, waiting: waiting.atMost, top)
         guard let identity, let address = server.address, let key = server.key, let services else { return nil }
         return ClientSettings(
             server: address, serverKey: key, identity: identity.identity, identityPath: identity.path,
@@ -33,10 +34,12 @@ struct ClientDecoding {
     private func server(_ top: Section, own: PublicKey?) -> (address: Address?, key: PublicKey?) {
         let form = "write server: {address: \"HOST:7700\", key: \"owpub-…\"}"
         guard let node = top.required("server", form),
-            let section = Section(node, path: "server", mark: node.mark, keys: Keys.remote, findings: findings)
+            let section = Section(
+                node, path: "server", mark: node.mark, keys: Keys.remote,
+                form: "{address: …, key: \"owpub-…\"}", findings: findings)
         else { return (nil, nil) }
         let address = section.required("address", form).flatMap {
-            surroundings.address($0, path: "server.address", allowsPortZero: false)
+            surroundings.address($0, path: "server.address", listens: false)
         }
         let keyNode = section.required("key", "run on the server: oncewire pubkey --identity FILE")
         let key = keyNode.flatMap { surroundings.publicKey($0, path: "server.key", ofWhom: "the server") }
@@ -67,6 +70,7 @@ struct ClientDecoding {
             let listeners = surroundings.listeners(listen, path: "\(path).listen")
             for listener in listeners {
                 check.add(listener, findings: findings)
+                warnOfReach(of: listener, path: "\(path).listen")
                 if listener.value == server {
                     findings.report(
                         listener.mark, "\(path).listen is the address of the server",
@@ -78,6 +82,30 @@ struct ClientDecoding {
                 carrier: section.word("carrier", called: "carrier", default: .shared))
         }
         return services
+    }
+
+    /// Between an application and its client nothing is encrypted, and nobody is asked for a name.
+    private func warnOfReach(of listener: Located<Address>, path: String) {
+        guard !listener.value.isOfThisHostAlone else { return }
+        findings.warn(
+            listener.mark,
+            "\(path) \(listener.value) may be reachable from other hosts: those can use the service as this client does, "
+                + "and what they send is not encrypted up to here",
+            "listen on 127.0.0.1 or a unix socket, or let a firewall admit only whom you mean")
+    }
+
+    /// Connections wait for a server that drains no longer than this.
+    private func warnOfDrain(_ drain: Duration, waiting: Duration, _ top: Section) {
+        let given = [top.node("drain")?.mark, top.node("waiting")?.mark].compactMap(\.self).max()
+        guard drain > waiting, given != nil else { return }
+        func shown(_ value: Duration, _ key: String) -> String {
+            Quantity.text(value) + (top.node(key) == nil ? " (the default)" : "")
+        }
+        findings.warn(
+            given,
+            "drain \(shown(drain, "drain")) is longer than waiting.at-most \(shown(waiting, "waiting")): while one "
+                + "side drains, new connections are reset before they are served",
+            "lower drain, or raise waiting.at-most above the drain of both sides")
     }
 
     private func pool(_ top: Section) -> PoolSettings {

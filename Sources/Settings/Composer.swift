@@ -122,6 +122,10 @@ struct Composer {
             findings.report(node.mark, "a key is missing", "write KEY: VALUE")
         case .scalar(let text, _) where hasControlCharacter(text):
             findings.report(node.mark, "the key \(quoted(text)) contains a control character", "remove it")
+        case .scalar(let text, _) where text.first == " " || text.last == " ":
+            findings.report(
+                node.mark, "the key \(quoted(text)) \(text.first == " " ? "begins" : "ends") with a space",
+                "remove the space")
         case .scalar(let text, _):
             return text
         case .list, .mapping:
@@ -136,7 +140,8 @@ struct Composer {
         do throws(YAMLSyntaxError) {
             return try events.next()
         } catch {
-            findings.report(error.mark, SyntaxComplaint.about(error, in: source))
+            let (mark, complaint) = SyntaxComplaint.about(error, in: source)
+            findings.report(mark, complaint)
             throw Stop()
         }
     }

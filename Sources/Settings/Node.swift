@@ -36,7 +36,7 @@ struct Node {
     var kind: String {
         switch content {
         case .scalar(let text, let isPlain):
-            if isNothing { return "nothing" }
+            if isNothing { return text.isEmpty ? "nothing" : "nothing, which is what \(text) means in YAML" }
             if isPlain, !text.isEmpty, text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) { return "a number" }
             return "text"
         case .list: return "a list"

@@ -10,8 +10,17 @@ struct Mark: Hashable, Comparable, Sendable {
     }
 }
 
-/// One thing that is wrong in a configuration file.
+/// One thing that is wrong in a configuration file, or that is allowed and perhaps not meant.
 package struct Problem: Hashable, Sendable, CustomStringConvertible {
+    /// How much it matters; the raw values are the words of messages.
+    package enum Severity: String, Sendable {
+        /// The configuration cannot be used.
+        case error
+        /// It can, and may do what nobody wants.
+        case warning
+    }
+
+    package let severity: Severity
     /// The file as it was named on the command line.
     package let file: String
     /// Line, counted from 1; 0 when the problem is the file as a whole, such as one that cannot be read.
@@ -23,10 +32,10 @@ package struct Problem: Hashable, Sendable, CustomStringConvertible {
     /// What to do about it, one line without a full stop; nil if `message` says it.
     package let hint: String?
 
-    /// `file:line:column: error: what (what to do)`, or `file: error: what (what to do)`.
+    /// `file:line:column: error: what (what to do)`, or `file: error: what (what to do)`; `warning` likewise.
     package var description: String {
         let place = line > 0 ? "\(file):\(line):\(column)" : file
-        return "\(place): error: \(message)" + (hint.map { " (\($0))" } ?? "")
+        return "\(place): \(severity.rawValue): \(message)" + (hint.map { " (\($0))" } ?? "")
     }
 }
 
@@ -68,6 +77,8 @@ final class Findings {
 
     let file: String
     private var kept: [Problem] = []
+    /// What is allowed and perhaps not meant, in the order it was found.
+    private(set) var warnings: [Problem] = []
     private var omitted = 0
 
     init(file: String) {
@@ -75,6 +86,9 @@ final class Findings {
     }
 
     var isEmpty: Bool { kept.isEmpty }
+
+    /// How many problems were found.
+    var count: Int { kept.count + omitted }
 
     /// True if further problems are only counted, so that work on their wording is wasted.
     var isFull: Bool { kept.count >= Self.most }
@@ -85,9 +99,19 @@ final class Findings {
             omitted += 1
             return
         }
-        kept.append(
-            Problem(
-                file: file, line: mark?.line ?? 0, column: mark?.column ?? 0, message: message(), hint: hint()))
+        kept.append(problem(.error, mark, message(), hint()))
+    }
+
+    /// Notes something that does not keep the configuration from being used.
+    func warn(_ mark: Mark?, _ message: @autoclosure () -> String, _ hint: @autoclosure () -> String?) {
+        guard warnings.count < Self.most else { return }
+        warnings.append(problem(.warning, mark, message(), hint()))
+    }
+
+    private func problem(_ severity: Problem.Severity, _ mark: Mark?, _ message: String, _ hint: String?) -> Problem {
+        Problem(
+            severity: severity, file: file, line: mark?.line ?? 0, column: mark?.column ?? 0, message: message,
+            hint: hint)
     }
 
     func report(_ mark: Mark?, _ complaint: Complaint) {

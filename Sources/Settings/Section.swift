@@ -20,9 +20,10 @@ struct Section {
     /// Keys that an unknown one was probably meant to be: not missing too, as one slip is one problem.
     private let suggested: Set<String>
 
-    /// Reads a mapping and reports every key that is not one of `keys`. nil, and reported, if it is none.
-    init?(_ node: Node, path: String, mark: Mark, keys: [String], findings: Findings) {
-        guard let entries = node.entries(path: path, form: "{\(keys[0]): …}", findings) else { return nil }
+    /// Reads a mapping and reports every key that is not one of `keys`. nil, and reported, if it is none: `form` is
+    /// what to write then, with `: …` for the value of the first key.
+    init?(_ node: Node, path: String, mark: Mark, keys: [String], form: String? = nil, findings: Findings) {
+        guard let entries = node.entries(path: path, form: form ?? "{\(keys[0]): …}", findings) else { return nil }
         self.init(path: path, mark: mark, findings: findings, entries: entries, keys: keys)
     }
 
@@ -134,7 +135,8 @@ struct Section {
 // MARK: - Kinds of nodes
 
 extension Node {
-    /// The entries of a mapping; nil, and reported, if it is none.
+    /// The entries of a mapping; nil, and reported, if it is none. Text that stands there alone is probably the value
+    /// that `form` has `: …` for, and is put there in the advice.
     func entries(path: String, form: String, _ findings: Findings) -> [Entry]? {
         switch content {
         case .mapping(let entries):
@@ -142,11 +144,20 @@ extension Node {
         case .scalar, .list:
             findings.report(
                 mark, "\(path.isEmpty ? "the file" : path) must be a mapping, found \(kind)",
-                path.isEmpty ? "write lines of KEY: VALUE" : "write \(path.split(separator: ".").last ?? ""): \(form)")
+                path.isEmpty
+                    ? "write lines of KEY: VALUE"
+                    : "write \(path.split(separator: ".").last ?? ""): \(filled(form))")
         case .refused:
             break
         }
         return nil
+    }
+
+    private func filled(_ form: String) -> String {
+        guard case .scalar(let text, _) = content, kind == "text", !looksLikeKey(text),
+            let range = form.firstRange(of: ": …")
+        else { return form }
+        return "\(form[..<range.lowerBound]): \(quoted(text))\(form[range.upperBound...])"
     }
 
     /// The items of a list, or a single text as a list of one; nil, and reported, if it is neither.
@@ -176,6 +187,18 @@ extension Node {
                 findings.report(
                     mark, "\(path) is \(quoted(text)), which contains a control character",
                     "write \(form) on one line")
+                return nil
+            }
+            guard text.first != " ", text.last != " " else {
+                findings.report(
+                    mark, "\(path) is \(quoted(text)), which \(text.first == " " ? "begins" : "ends") with a space",
+                    "remove the space")
+                return nil
+            }
+            guard !isPlain || text.last != "\"" && text.last != "'" else {
+                findings.report(
+                    mark, "\(path) is \(quoted(text)), which ends with a quote that was not opened",
+                    "put the whole value between quotes, or remove this one")
                 return nil
             }
             return text

@@ -25,10 +25,22 @@ struct ServerDecoding {
         let conversation = self.conversation(top)
         let admission = self.admission(top)
         let common = top.common()
+        warnOfDrain(common.drain, top)
         guard let identity, let services, let devices else { return nil }
         return ServerSettings(
             listen: listen, identity: identity.identity, identityPath: identity.path, services: services.settings,
             devices: devices, conversation: conversation, common: common, admission: admission)
+    }
+
+    /// While a server drains, its clients hold what applications open, and they do not wait for ever.
+    private func warnOfDrain(_ drain: Duration, _ top: Section) {
+        let waiting = WaitingSettings().atMost
+        guard drain > waiting else { return }
+        findings.warn(
+            top.node("drain")?.mark,
+            "drain \(Quantity.text(drain)) is longer than clients hold connections by default (waiting.at-most "
+                + "\(Quantity.text(waiting))): one stream that stays open makes a restart an outage",
+            "lower drain, or raise waiting.at-most in every client's file above it")
     }
 
     private func listen(_ top: Section) -> [Address] {
@@ -73,7 +85,7 @@ struct ServerDecoding {
         else { return nil }
         let timeout = section.duration("connect-timeout", default: .seconds(5), in: .milliseconds(1)...(.seconds(600)))
         guard let node = section.required("target", "write target: \"127.0.0.1:PORT\""),
-            let target = surroundings.address(node, path: "\(path).target", allowsPortZero: false)
+            let target = surroundings.address(node, path: "\(path).target", listens: false)
         else { return nil }
         if listen.contains(target) {
             findings.report(
@@ -94,7 +106,8 @@ struct ServerDecoding {
         return entries.compactMap { entry -> Device? in
             guard isDeviceName(entry.key, at: entry.mark),
                 let section = Section(
-                    entry.value, path: "devices.\(entry.key)", mark: entry.mark, keys: Keys.device, findings: findings)
+                    entry.value, path: "devices.\(entry.key)", mark: entry.mark, keys: Keys.device,
+                    form: "{key: \"owpub-…\", services: [NAME]}", findings: findings)
             else { return nil }
             let services = self.services(of: section, known: known)
             guard let node = section.required("key", "run on the device: oncewire pubkey --identity FILE"),
@@ -123,7 +136,9 @@ struct ServerDecoding {
         else {
             findings.report(
                 mark, "\(quoted(name)) is not a device name",
-                "use 1 to 63 letters, digits, dots, hyphens, underscores and @, a letter or digit first")
+                name == "*"
+                    ? "there is no wildcard: list every device with its own key"
+                    : "use 1 to 63 letters, digits, dots, hyphens, underscores and @, a letter or digit first")
             return false
         }
         return true
@@ -154,6 +169,9 @@ struct ServerDecoding {
     private static func advice(on text: String, known: Set<ServiceID>) -> String {
         let names = known.map(\.text).sorted()
         guard !names.isEmpty else { return "add it under services" }
+        if ["*", "all", "any"].contains(text.lowercased()) {
+            return "there is no wildcard: list the services by name, [\(names.prefix(12).joined(separator: ", "))]"
+        }
         let shown = names.prefix(12).joined(separator: ", ") + (names.count > 12 ? ", …" : "")
         let near = nearest(to: text, among: names).map { "did you mean \($0)? " } ?? ""
         return "\(near)known services: \(shown)"

@@ -15,29 +15,36 @@ package enum Loaded: Equatable, Sendable {
 }
 
 /// Reads configuration files. Every function gives settings that are complete and checked, or throws every problem
-/// of the file at once. Nothing is changed on disk.
+/// of the file at once. `warn` gets what is allowed and perhaps not meant, of settings that are given. Nothing is
+/// changed on disk.
 package enum SettingsFile {
     /// Reads a server's configuration.
-    package static func loadServer(path: String) throws(SettingsFailure) -> ServerSettings {
-        try server(try FileBytes.read(path), file: path)
+    package static func loadServer(
+        path: String, warn: (Problem) -> Void = { _ in }
+    ) throws(SettingsFailure) -> ServerSettings {
+        try server(try FileBytes.read(path), file: path, warn: warn)
     }
 
     /// Reads a client's configuration.
-    package static func loadClient(path: String) throws(SettingsFailure) -> ClientSettings {
-        try client(try FileBytes.read(path), file: path)
+    package static func loadClient(
+        path: String, warn: (Problem) -> Void = { _ in }
+    ) throws(SettingsFailure) -> ClientSettings {
+        try client(try FileBytes.read(path), file: path, warn: warn)
     }
 
     /// Reads the configuration of either, and tells which by its keys: `server` makes it a client's, `listen` or
     /// `devices` a server's.
-    package static func load(path: String) throws(SettingsFailure) -> Loaded {
-        try either(try FileBytes.read(path), file: path)
+    package static func load(path: String, warn: (Problem) -> Void = { _ in }) throws(SettingsFailure) -> Loaded {
+        try either(try FileBytes.read(path), file: path, warn: warn)
     }
 
     // MARK: From bytes
 
     /// As `loadServer`, of bytes already read; `file` is used in messages and as the place relative paths start from.
-    package static func server(_ bytes: [UInt8], file: String) throws(SettingsFailure) -> ServerSettings {
-        try read(bytes, file: file) { root, surroundings in
+    package static func server(
+        _ bytes: [UInt8], file: String, warn: (Problem) -> Void = { _ in }
+    ) throws(SettingsFailure) -> ServerSettings {
+        try read(bytes, file: file, warn) { root, surroundings in
             guard role(root) != .client else {
                 wrongRole(root, key: "server", "a client's configuration", "oncewire client", surroundings.findings)
                 return nil
@@ -47,8 +54,10 @@ package enum SettingsFile {
     }
 
     /// As `loadClient`, of bytes already read.
-    package static func client(_ bytes: [UInt8], file: String) throws(SettingsFailure) -> ClientSettings {
-        try read(bytes, file: file) { root, surroundings in
+    package static func client(
+        _ bytes: [UInt8], file: String, warn: (Problem) -> Void = { _ in }
+    ) throws(SettingsFailure) -> ClientSettings {
+        try read(bytes, file: file, warn) { root, surroundings in
             guard role(root) != .server else {
                 let key = root.mark(ofKey: "devices") == nil ? "listen" : "devices"
                 wrongRole(root, key: key, "a server's configuration", "oncewire server", surroundings.findings)
@@ -59,8 +68,10 @@ package enum SettingsFile {
     }
 
     /// As `load`, of bytes already read.
-    package static func either(_ bytes: [UInt8], file: String) throws(SettingsFailure) -> Loaded {
-        try read(bytes, file: file) { root, surroundings in
+    package static func either(
+        _ bytes: [UInt8], file: String, warn: (Problem) -> Void = { _ in }
+    ) throws(SettingsFailure) -> Loaded {
+        try read(bytes, file: file, warn) { root, surroundings in
             switch role(root) {
             case .server:
                 return ServerDecoding(surroundings).settings(root).map { .server($0) }
@@ -80,11 +91,11 @@ package enum SettingsFile {
 
     /// Bytes to text to tree to settings; throws if any step found a problem.
     private static func read<Settings>(
-        _ bytes: [UInt8], file: String, _ decode: (Node, Surroundings) -> Settings?
+        _ bytes: [UInt8], file: String, _ warn: (Problem) -> Void, _ decode: (Node, Surroundings) -> Settings?
     ) throws(SettingsFailure) -> Settings {
         let findings = Findings(file: file)
         var settings: Settings?
-        if let source = SourceText(bytes, into: findings) {
+        if let source = SourceText(bytes, into: findings), !Slips.report(in: source, to: findings) {
             let root = Composer.compose(source, into: findings)
             if let root, !root.isNothing {
                 settings = decode(root, Surroundings(directory: FileBytes.directory(of: file), findings: findings))
@@ -95,6 +106,7 @@ package enum SettingsFile {
             }
         }
         guard findings.isEmpty, let settings else { throw findings.failure }
+        for warning in findings.warnings { warn(warning) }
         return settings
     }
 

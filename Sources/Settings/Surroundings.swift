@@ -9,14 +9,21 @@ struct Surroundings {
     let directory: String
     let findings: Findings
 
-    /// One address; port 0 is legal only where the kernel may choose one.
-    func address(_ node: Node, path: String, allowsPortZero: Bool) -> Address? {
+    /// One address; port 0 is legal only where the kernel may choose one, and what listens makes its own socket.
+    func address(_ node: Node, path: String, listens: Bool) -> Address? {
         let form = "an address (HOST:PORT, \"[IPV6]:PORT\" or unix:/PATH)"
         guard let text = node.text(path: path, form: form, findings) else { return nil }
         do throws(Complaint) {
             let address = try Address(text).resolved(against: directory)
-            if case .tcp(_, port: 0) = address, !allowsPortZero {
+            if case .tcp(_, port: 0) = address, !listens {
                 throw Complaint("\(quoted(text)) has port 0", "name the port to connect to, from 1 to 65535")
+            }
+            if case .unix(let place) = address, let kind = FileBytes.kind(of: place, followingLinks: !listens) {
+                throw Complaint(
+                    "\(quoted(text)) is \(kind) and not a socket",
+                    listens
+                        ? "choose a path where nothing is: the socket is made there"
+                        : "give the path of the socket that the other program made")
             }
             return address
         } catch {
@@ -32,7 +39,7 @@ struct Surroundings {
             findings.report(node.mark, "\(path) is an empty list", "give at least one address to listen on")
         }
         return items.compactMap { item in
-            address(item, path: path, allowsPortZero: true).map { Located(value: $0, mark: item.mark) }
+            address(item, path: path, listens: true).map { Located(value: $0, mark: item.mark) }
         }
     }
 
@@ -41,7 +48,9 @@ struct Surroundings {
         guard let id = ServiceID(text), !looksLikeKey(text) else {
             findings.report(
                 mark, "\(quoted(text)) is not a service name",
-                "use 1 to 63 of a-z, 0-9, dot, hyphen and underscore, a letter or digit first")
+                text == "*"
+                    ? "there is no wildcard: list every service by the name it has on both sides"
+                    : "use 1 to 63 of a-z, 0-9, dot, hyphen and underscore, a letter or digit first")
             return nil
         }
         return id
@@ -50,8 +59,18 @@ struct Surroundings {
     func publicKey(_ node: Node, path: String, ofWhom owner: String) -> PublicKey? {
         let form = "a public key (owpub-…)"
         guard let text = node.text(path: path, form: form, findings) else { return nil }
+        guard !text.contains("…"), !text.contains("..."), !text.contains("("), !text.contains("<") else {
+            // Such a text is no key, but may have lost a part of one in it: it is not repeated.
+            findings.report(
+                node.mark, "\(path) is a placeholder", "copy all that oncewire pubkey prints on \(owner)")
+            return nil
+        }
         do throws(KeyTextError) {
-            return try PublicKey(text: text)
+            let key = try PublicKey(text: text)
+            guard let name = PublishedKeys.name(of: key) else { return key }
+            findings.report(
+                node.mark, "\(path) is \(name), not one of yours", "copy what oncewire pubkey prints on \(owner)")
+            return nil
         } catch .privateKey {
             findings.report(
                 node.mark, "\(path) is a private key",
@@ -73,13 +92,21 @@ struct Surroundings {
                 "make one with: oncewire keygen --identity FILE, and write FILE here")
             return nil
         }
-        let path = absolutePath(text, in: directory)
-        do throws(IdentityFileError) {
-            return (try Identity.load(path: path), path)
-        } catch {
-            findings.report(node.mark, "\(error)", nil)
+        if let complaint = shellsWork(text, in: text, such: "/etc/oncewire/server.key") {
+            findings.report(node.mark, Complaint("identity \(complaint.message)", complaint.hint))
             return nil
         }
+        let path = absolutePath(text, in: directory)
+        do throws(IdentityFileError) {
+            let identity = try Identity.load(path: path)
+            guard let name = PublishedKeys.name(of: identity.publicKey) else { return (identity, path) }
+            findings.report(
+                node.mark, "the private key in \(path) belongs to \(name): everybody has it",
+                "make one of your own with: oncewire keygen --identity FILE")
+        } catch {
+            findings.report(node.mark, "\(error)", nil)
+        }
+        return nil
     }
 }
 

@@ -12,7 +12,7 @@ struct ServerCommand: ParsableCommand {
         discussion: """
             Prints one line on standard output when it is ready and tells systemd, if there is one. Logs go to \
             standard error. SIGTERM or SIGINT lets open streams end (the setting `drain` says how long), then it \
-            exits with 0.
+            exits with 0; a second one ends it at once.
 
             Example:
               oncewire server --config /etc/oncewire/server.yaml
@@ -21,8 +21,8 @@ struct ServerCommand: ParsableCommand {
     @OptionGroup var options: DaemonOptions
 
     func run() throws {
-        let settings = try options.load(SettingsFile.loadServer)
-        try serve(role: .server, logLevel: settings.common.logLevel) { events in
+        let (settings, warnings) = try options.load(SettingsFile.loadServer)
+        try serve(role: .server, logLevel: settings.common.logLevel, warnings) { events in
             Daemon(server: settings, events: events)
         }
     }
@@ -35,7 +35,7 @@ struct ClientCommand: ParsableCommand {
         discussion: """
             Prints one line on standard output when it listens for applications; the server need not be there \
             yet, the client keeps trying. Logs go to standard error. SIGTERM or SIGINT lets open streams end \
-            (the setting `drain` says how long), then it exits with 0.
+            (the setting `drain` says how long), then it exits with 0; a second one ends it at once.
 
             Example:
               oncewire client --config /etc/oncewire/client.yaml
@@ -44,8 +44,8 @@ struct ClientCommand: ParsableCommand {
     @OptionGroup var options: DaemonOptions
 
     func run() throws {
-        let settings = try options.load(SettingsFile.loadClient)
-        try serve(role: .client, logLevel: settings.common.logLevel) { events in
+        let (settings, warnings) = try options.load(SettingsFile.loadClient)
+        try serve(role: .client, logLevel: settings.common.logLevel, warnings) { events in
             Daemon(client: settings, events: events)
         }
     }
@@ -53,16 +53,23 @@ struct ClientCommand: ParsableCommand {
 
 /// What both daemons are called with.
 struct DaemonOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("The configuration file.", valueName: "file"), completion: .file(extensions: ["yaml"]))
+    @Option(
+        name: [.short, .long], help: ArgumentHelp("The configuration file, or a pipe.", valueName: "file"),
+        completion: .file(extensions: ["yaml"]))
     var config: String
 
-    /// Prepares the process, because identities are loaded with the settings, and reads the file.
-    func load<Settings>(_ read: (String) throws(SettingsFailure) -> Settings) throws -> Settings {
+    /// Prepares the process, because identities are loaded with the settings, and reads the file. The warnings are
+    /// for the log.
+    func load<Settings>(
+        _ read: (String, (Problem) -> Void) throws(SettingsFailure) -> Settings
+    ) throws -> (settings: Settings, warnings: [Problem]) {
         prepareProcess()
+        ignoreStraySignals()
         revealSecretsIfAsked()
         raiseLimits()
+        var warnings: [Problem] = []
         do {
-            return try read(config)
+            return (try read(config) { warnings.append($0) }, warnings)
         } catch {
             throw refused(error)
         }
@@ -71,12 +78,15 @@ struct DaemonOptions: ParsableArguments {
 
 /// Runs a daemon until a signal has drained it.
 private func serve(
-    role: DaemonService.Role, logLevel: LogLevel, make: (@escaping @Sendable (RelayEvent) -> Void) -> Daemon
+    role: DaemonService.Role, logLevel: LogLevel, _ warnings: [Problem],
+    make: (@escaping @Sendable (RelayEvent) -> Void) -> Daemon
 ) throws {
-    let log = EventLog(.onStandardError(level: Logger.Level(logLevel)))
+    let logger = Logger.onStandardError(level: Logger.Level(logLevel))
+    for warning in warnings { logger.warning("\(warning)") }
+    let log = EventLog(logger)
     let daemon = make { event in
         log.record(event)
         if let status = event.status { notifySystemd("STATUS=\(status)") }
     }
-    try DaemonService(role: role, daemon: daemon, log: log).runUntilSignalled()
+    try DaemonService(role: role, daemon: daemon, log: log, logger: logger).runUntilSignalled()
 }

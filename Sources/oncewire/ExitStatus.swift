@@ -18,6 +18,9 @@ enum ExitStatus {
     static let cannotCreate = ExitCode(EX_CANTCREAT)
     /// A configuration that cannot be used.
     static let badConfiguration = ExitCode(EX_CONFIG)
+
+    /// What shells show for a process that a signal of this number ended: 130 for SIGINT, 143 for SIGTERM.
+    static func signalled(_ number: Int32) -> Int32 { 128 + number }
 }
 
 /// Says on standard error what went wrong and gives back the status to throw.

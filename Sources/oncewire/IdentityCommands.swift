@@ -45,8 +45,7 @@ struct PubkeyCommand: ParsableCommand {
     func run() throws {
         prepareProcess()
         do {
-            let loaded = try Identity.load(path: identity)
-            writeAll(loaded.publicKey.text + "\n", to: STDOUT_FILENO)
+            writeAll(try Identity.publicKey(path: identity).text + "\n", to: STDOUT_FILENO)
         } catch {
             throw failure(status(error), "\(error)")
         }

@@ -38,7 +38,7 @@ struct Oncewire: ParsableCommand {
 
             Exit status (sysexits.h): 0 done, 1 the demo failed, 64 wrong usage, 65 malformed key file, 66 no key \
             file, 69 cannot listen, 70 internal error, 71 a system call failed, 73 cannot create the key file, \
-            78 bad configuration.
+            78 bad configuration, 130 or 143 ended at once by a second SIGINT or SIGTERM.
             """,
         version: "oncewire \(oncewireVersion)",
         subcommands: [

@@ -16,6 +16,12 @@ func prepareProcess() {
     Libcrypto.stayUntilTheEnd()
 }
 
+/// For daemons: signals that others send to every kind of daemon do not end this one. SIGHUP, from a log rotation or
+/// a terminal that closes, is answered once the daemon runs; SIGUSR1 and SIGUSR2 mean nothing here.
+func ignoreStraySignals() {
+    for number in [SIGHUP, SIGUSR1, SIGUSR2] { signal(number, SIG_IGN) }
+}
+
 /// Makes sure that descriptors 0, 1 and 2 are open, so that no socket gets a number that something prints to.
 private func openStandardDescriptors() {
     while true {

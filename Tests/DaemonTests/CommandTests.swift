@@ -103,6 +103,70 @@ struct CommandTests {
         }
     }
 
+    @Test("check takes the file with --config, with -c or alone, and once")
+    func checkForms() async throws {
+        try await withScene { scene in
+            _ = try await scene.prepareTunnel(TunnelPlan(to: .loopback(5432)))
+            let file = scene.path("server.yaml")
+            let long = try await scene.oncewire("check", "--config", file)
+            #expect(long.succeeded && long.output.hasPrefix("\(file): a good server configuration"))
+            for arguments in [["-c", file], [file]] {
+                let check = try await scene.run(oncewireBinary, ["check"] + arguments)
+                #expect(check.succeeded && check.output == long.output)
+            }
+            let shown = try await scene.oncewire("check", file, "--show")
+            #expect(shown.succeeded && shown.output.contains("heartbeat: 10s"))
+            for arguments in [[], [file, "-c", file], [file, file]] {
+                let check = try await scene.run(oncewireBinary, ["check"] + arguments)
+                #expect(check.exitCode == 64 && check.output.isEmpty)
+                #expect(check.errors.contains("Usage"))
+            }
+        }
+    }
+
+    @Test(
+        "A configuration is read from a pipe, by check and by a daemon", arguments: ["/dev/stdin", "/proc/self/fd/0"])
+    func fromPipe(path: String) async throws {
+        try await withScene { scene in
+            _ = try await scene.prepareTunnel(TunnelPlan(to: .loopback(5432)))
+            // Relative paths start from the working directory, which is the scene's.
+            let check = try await scene.run(
+                "/bin/sh", ["-c", "cat server.yaml | \"$0\" check -c \(path)", oncewireBinary])
+            #expect(check.succeeded, "\(check.errors)")
+            let daemon = try scene.start(
+                "/bin/sh", ["-c", "cat server.yaml | \"$0\" server -c \(path) & echo $! > pid; wait", oncewireBinary])
+            try await eventually("the server is ready") { daemon.output.contains("oncewire server ready: ") }
+            let text = try String(contentsOfFile: scene.path("pid"), encoding: .utf8)
+            let pid = try #require(pid_t(text.trimmingCharacters(in: .whitespacesAndNewlines)))
+            #expect(kill(pid, SIGTERM) == 0)
+            _ = try await daemon.waitForEnd()
+        }
+    }
+
+    @Test("What is allowed and perhaps not meant is a warning of check, with exit 0, and of the daemon")
+    func warnings() async throws {
+        try await withScene { scene in
+            let plan = TunnelPlan(services: [.init(name: "sample", target: "127.0.0.1:1", listen: ["0.0.0.0:0"])])
+                .with { $0.drain = "20s" }
+            let tunnel = try await scene.prepareTunnel(plan)
+            let file = scene.path("client.yaml")
+            try scene.write(
+                plan.clientYAML(serverAddress: .loopback(1), serverKey: tunnel.serverKey), to: "client.yaml")
+            let check = try await scene.oncewire("check", file)
+            #expect(check.succeeded && check.output.contains("a good client configuration"))
+            let lines = check.errors.split(separator: "\n")
+            #expect(lines.count == 2, "\(check.errors)")
+            #expect(check.errors.contains("\(file):4:21: warning: services.sample.listen 0.0.0.0:0 may be reachable"))
+            #expect(check.errors.contains("warning: drain 20s is longer than waiting.at-most 10s"))
+
+            let client = try scene.start(oncewireBinary, ["client", "-c", file])
+            try await eventually("the client is ready") { client.output.contains("oncewire client ready: ") }
+            for line in lines { #expect(client.errors.contains(line)) }
+            client.signal(SIGTERM)
+            #expect(try await client.waitForEnd() == .exited(0))
+        }
+    }
+
     @Test("check reports every problem with file, line and column, and exits 78; so do the daemons")
     func checkBad() async throws {
         try await withScene { scene in

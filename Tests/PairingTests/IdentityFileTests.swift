@@ -1,5 +1,6 @@
 // Identity files: what is written is read back, and everything else is refused with words that help.
 
+import CHarness
 import Codec
 import Foundation
 import Glibc
@@ -66,6 +67,44 @@ struct IdentityFileTests {
             } catch let error as IdentityFileError {
                 guard error == .unwritable(path: path, code: EFBIG) else { exit(4) }
                 exit(access(path, F_OK) == 0 ? 5 : 0)
+            }
+        }
+    }
+
+    @Test("Nothing but the identity is in its folder, whether saving it succeeds or not")
+    func noRemains() throws {
+        let path = folder.path("key")
+        try identity.save(path: path)
+        #expect(throws: IdentityFileError.self) { try identity.save(path: path) }
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path("")) == ["key"])
+    }
+
+    @Test("Saving waits for the disk to have the file, and fails without remains if it has not")
+    func fileOnDisk() async { await expectFailure(ofSync: 1) }
+
+    @Test("Saving waits for the disk to have the file's name, and fails without remains if it has not")
+    func nameOnDisk() async { await expectFailure(ofSync: 0) }
+
+    /// Lets fsync(2) fail for one of the two descriptors that saving opens: the folder, then the file. Such a filter
+    /// holds for a whole process.
+    private func expectFailure(ofSync number: Int32) async {
+        await #expect(processExitsWith: .success) { [number] in
+            let folder = "/tmp/oncewire-identity-\(getpid())"
+            guard mkdir(folder, 0o700) == 0 else { exit(2) }
+            // The numbers that the next two open(2) will give.
+            let first = Glibc.open("/dev/null", O_RDONLY)
+            let second = Glibc.open("/dev/null", O_RDONLY)
+            close(first)
+            close(second)
+            guard ch_fail_fsync(number == 0 ? first : second, EIO) == 0 else { exit(3) }
+            let path = "\(folder)/key"
+            do {
+                try Identity.generate().save(path: path)
+                exit(4)
+            } catch let error as IdentityFileError {
+                guard error == .unwritable(path: path, code: EIO) else { exit(5) }
+                // Fails unless the folder is empty.
+                exit(rmdir(folder) == 0 ? 0 : 6)
             }
         }
     }

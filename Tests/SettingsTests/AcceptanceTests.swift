@@ -60,7 +60,7 @@ struct AcceptanceTests {
         #expect(common.rekey.frames == 1_048_576)
         #expect(common.rekey.bytes == 17_179_869_184)
         #expect(common.rekey.every == .seconds(900))
-        #expect(common.drain == .seconds(30))
+        #expect(common.drain == .seconds(5))
         #expect(common.maxConnections == 100_000)
         #expect(common.logLevel == .info)
     }

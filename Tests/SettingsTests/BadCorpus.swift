@@ -56,12 +56,15 @@ extension BadCase {
         BadCase("a NUL byte", "listen: a\n  \u{0}", Expected("2:3", "control character (0x0)", "remove")),
         BadCase("an escape byte", "ö: \u{1B}[0m", Expected("1:4", "control character (0x1B)", "remove")),
         BadCase("Unicode's own line end", "a: b\u{2028}c: d", Expected("1:5", "0x2028", "remove")),
-        BadCase("an open quote", "listen: \"abc\nx: y\n", Expected("3:1", "not valid YAML", "close the quote")),
+        BadCase(
+            "an open quote", "listen: \"abc\nx: y\n", Expected("1:9", "quote that opens here is not closed", "with \"")),
         BadCase("an open bracket", "listen: [a, b\n", Expected("2:1", "not valid YAML", "close the bracket")),
         BadCase(
             "an address that needs quotes", "listen: [::]:7700\n",
             Expected("1:10", "not valid YAML", "quotes: \"[::1]:7700\"")),
-        BadCase("a star that needs quotes", "listen: *:7700\n", Expected("1:10", "not valid YAML", "in quotes")),
+        BadCase(
+            "a star for every address", "listen: *:7700\n",
+            Expected("1:9", "*:7700 is not an address", "0.0.0.0:7700 for IPv4 and \"[::]:7700\" for IPv6")),
         BadCase("a line without a colon", "listen: a\nidentity\n", Expected("3:1", "not valid YAML", "KEY: VALUE")),
         BadCase("two colons in a line", "listen: a: b\n", Expected("1:10", "not valid YAML", "\": \"")),
         BadCase("a bad escape", "listen: \"\\q\"\n", Expected("1:10", "not valid YAML", "backslash")),
@@ -173,7 +176,7 @@ extension BadCase {
         BadCase(
             "a service in a word",
             "listen: \"a:1\"\nidentity: server.key\nservices: {x: \"b:1\"}\ndevices: {}\n",
-            Expected("3:15", "services.x must be a mapping, found text", "write x: {target")),
+            Expected("3:15", "services.x must be a mapping, found text", "write x: {target: \"b:1\"}")),
         BadCase(
             "a device without its parts",
             "listen: \"a:1\"\nidentity: server.key\nservices: {x: {target: \"b:1\"}}\ndevices: {d: {}}\n",
@@ -186,7 +189,7 @@ extension BadCase {
             Expected("2:11", "identity must be the path of an identity file, found a list", "write"),
             Expected("3:11", "services must be a mapping, found a list", "write services:"),
             Expected("4:10", "devices must be a mapping, found a number", "write devices:"),
-            Expected("5:8", "drain must be a duration such as 30s, found a mapping", "write"),
+            Expected("5:8", "drain must be a duration such as 5s, found a mapping", "write"),
             Expected("6:9", "shards must be a whole number such as 0, found a list", "write"),
             Expected("7:6", "log must be a mapping, found text", "write log: {level"),
             Expected("8:8", "limits must be a mapping, found nothing", "write limits: {connections")),
@@ -196,11 +199,12 @@ extension BadCase {
             "a list of odd things", "listen: [\"a:1\", {}, [], 7, ~, \"b:1\\nx\"]\n" + withoutListen,
             Expected("1:17", "listen must be an address", "HOST:PORT"),
             Expected("1:21", "listen must be an address", "HOST:PORT"),
-            Expected("1:25", "\"7\" has no port", "HOST:PORT"),
+            Expected("1:25", "\"7\" is a port without a host", "127.0.0.1:7"),
             Expected("1:28", "found nothing", "HOST:PORT"), Expected("1:31", "control character", "one line")),
         BadCase(
             "a server that is no mapping", "server: \"a:1\"\nidentity: client.key\nservices: {x: {listen: \"b:1\"}}\n",
-            Expected("1:9", "server must be a mapping, found text", "write server: {address")),
+            Expected(
+                "1:9", "server must be a mapping, found text", "write server: {address: \"a:1\", key: \"owpub-…\"}")),
         BadCase("neither kind of file", "identity: x\n", Expected("1:1", "neither", "a client has server")),
     ]
 
@@ -342,7 +346,7 @@ extension BadCase {
         BadCase(
             "a service that is wrong itself is known",
             "listen: \"a:1\"\nidentity: server.key\nservices: {x: {target: 7}}\ndevices: {d: {key: KEY, services: [x]}}\n",
-            Expected("3:24", "services.x.target: \"7\" has no port", "HOST:PORT")),
+            Expected("3:24", "services.x.target: \"7\" is a port without a host", "127.0.0.1:7")),
         BadCase(
             "a service listed twice", withoutDevices + "devices: {d: {services: [x, x], key: KEY}}\n",
             Expected("4:29", "x is listed twice", "remove one")),

@@ -1,4 +1,5 @@
 import Foundation
+import Pairing
 import Settings
 import Testing
 import Wire
@@ -20,7 +21,50 @@ struct ExampleTests {
 
     /// An example with identities that exist here.
     private func example(_ name: String) throws -> String {
-        try text("config/\(name)").replacing("/etc/oncewire/", with: workshop.directory + "/")
+        adapted(try text("config/\(name)"))
+    }
+
+    private static let deviceKey = "owpub-3jj2ch4imdh4xtz4pexkqxqjjlowxxqbyijiie36ef22y66r7edd5dig"
+    private static let serverKey = "owpub-edypdr47gdjvxf3kh4qcijthv3nq2nnnd2ut6d5dk6b5luujzzs3lcnb"
+
+    /// What who uses an example has to change: paths and keys.
+    private func adapted(_ text: String) -> String {
+        text.replacing("/etc/oncewire/", with: workshop.directory + "/")
+            .replacing(Self.deviceKey, with: workshop.client.publicKey.text)
+            .replacing(Self.serverKey, with: workshop.server.publicKey.text)
+    }
+
+    @Test("The keys of the examples, in whatever document, and of the published vectors are refused by value")
+    func publishedKeys() throws {
+        let keys = /owpub-[a-z2-7]{56}/
+        var found: Set<String> = []
+        for file in [
+            "config/server.yaml", "config/client.yaml", "README.md", "docs/CONFIGURATION.md", "docs/OPERATIONS.md",
+            "docs/PROTOCOL.md", "Tests/PairingTests/Vectors/pairing.json",
+        ] {
+            found.formUnion(try text(file).matches(of: keys).map { String($0.output) })
+        }
+        #expect(found.isSuperset(of: [Self.deviceKey, Self.serverKey]) && found.count == 4)
+        for key in found {
+            let server = workshop.problems(Workshop.goodServer.replacing("KEY", with: key))
+            #expect(server.map { "\($0.line):\($0.column)" } == ["6:17"])
+            #expect(server.first?.message.hasSuffix(", not one of yours") == true, "\(server)")
+            #expect(server.first?.hint == "copy what oncewire pubkey prints on the device")
+            let client = workshop.problems(Workshop.goodClient.replacing("OWN", with: key))
+            #expect(client.first?.hint == "copy what oncewire pubkey prints on the server")
+        }
+    }
+
+    @Test("A private key of the published vectors is refused")
+    func publishedIdentity() throws {
+        let vectors = try text("Tests/PairingTests/Vectors/pairing.json")
+        let key = try #require(vectors.firstMatch(of: /owkey-[a-z2-7]{56}/))
+        let path = try workshop.write(String(key.output), to: "known.key")
+        try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: path)
+        let problems = workshop.problems(Workshop.goodServer.replacing("server.key", with: "known.key"))
+        #expect(problems.count == 1)
+        #expect(problems.first?.message.contains("everybody has it") == true)
+        #expect(problems.first?.hint?.contains("oncewire keygen") == true)
     }
 
     /// In the examples prose begins with `# ` and a word, and a setting with `#` and its indentation.
@@ -102,8 +146,7 @@ struct ExampleTests {
             .compactMap { $0.split(separator: "```").first.map(String.init) }
         #expect(blocks.count == 2)
         for block in blocks {
-            let here = block.replacing("/etc/oncewire/", with: workshop.directory + "/")
-            #expect(workshop.problems(here) == [])
+            #expect(workshop.problems(adapted(block)) == [])
         }
     }
 
@@ -111,11 +154,10 @@ struct ExampleTests {
     func referenceProblems() throws {
         let reference = try text("docs/CONFIGURATION.md")
         let server = try #require(
-            reference.split(separator: "```yaml\n").dropFirst().first?.split(separator: "```").first)
+            reference.split(separator: "```yaml\n").dropFirst().first?.split(separator: "```").first.map(String.init))
         let shown = try #require(
             reference.split(separator: "```text\n").dropFirst().first?.split(separator: "```").first)
-        let bad = server.replacing("/etc/oncewire/", with: workshop.directory + "/")
-            .replacing("listen", with: "lsiten").replacing("[postgres]", with: "[postgrse]")
+        let bad = adapted(server).replacing("listen", with: "lsiten").replacing("[postgres]", with: "[postgrse]")
         let failure = try #require(throws: SettingsFailure.self) {
             try SettingsFile.server(Array(bad.utf8), file: "server.yaml")
         }

@@ -8,6 +8,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 #include <time.h>
 
 /// Overwrites `count` bytes in a way the optimiser keeps (explicit_bzero(3)).
@@ -66,5 +67,11 @@ void ow_refuse_dumps(void);
 /// Lets go of the pages of code and constants that this process has touched so far (MADV_DONTNEED on what is
 /// mapped read-only from files). Those still needed come back from the page cache, one fault for sixteen.
 void ow_leave_startup_pages(void);
+
+/// Reads the access control list of an open file as the kernel has it (acl(5)): its length, or -1 with errno.
+ssize_t ow_read_access_list(int fd, void *list, size_t size);
+
+/// Renames a file within `folder`, and fails with EEXIST where something has the new name already.
+int ow_rename_to_new(int folder, const char *from, const char *to);
 
 #endif

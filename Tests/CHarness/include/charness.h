@@ -22,6 +22,15 @@ struct ch_command {
 /// ignored, and SIGKILL when the calling *thread* ends. Its pid, or -1 with errno.
 pid_t ch_spawn(const struct ch_command *command);
 
+/// Makes the calling thread alone, not its process, act as another user with one group; 0, or -1 with errno.
+int ch_become_thread(uid_t user, gid_t group);
+
+/// Gives a file an access control list in the kernel's form (acl(5)); 0, or -1 with errno.
+int ch_set_access_list(const char *path, const void *list, size_t size);
+
+/// From here on, fsync(2) of the descriptor `fd` fails with `code` in this process; 0, or -1 with errno. For good.
+int ch_fail_fsync(int fd, int code);
+
 /// accept4(2) with SOCK_CLOEXEC.
 int ch_accept(int listener);
 

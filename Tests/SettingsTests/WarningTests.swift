@@ -1,0 +1,94 @@
+// What is allowed and perhaps not meant: a warning, and settings all the same.
+
+import Settings
+import Testing
+
+@Suite("Warnings")
+struct WarningTests {
+    let workshop: Workshop
+
+    init() throws {
+        workshop = try Workshop()
+    }
+
+    private func warnings(_ text: String) throws -> [String] {
+        var warnings: [Problem] = []
+        _ = try SettingsFile.either(Array(workshop.filled(text).utf8), file: "some.yaml") { warnings.append($0) }
+        #expect(warnings.allSatisfy { $0.severity == .warning && $0.hint != nil })
+        return warnings.map(\.description)
+    }
+
+    /// The files name their identities by relative paths, which start elsewhere than "some.yaml" does.
+    private func here(_ text: String) -> String {
+        text.replacing("server.key", with: workshop.path("server.key"))
+            .replacing("client.key", with: workshop.path("client.key"))
+    }
+
+    private func client(listen: String = "\"127.0.0.1:5432\"", _ more: String = "") -> String {
+        here(Workshop.goodClient.replacing("\"127.0.0.1:5432\"", with: listen) + "\n" + more)
+    }
+
+    @Test("The defaults give no warning")
+    func none() throws {
+        #expect(try warnings(client()) == [])
+        #expect(try warnings(here(Workshop.goodServer)) == [])
+    }
+
+    @Test(
+        "A client that listens where other hosts reach it is warned of, at the address",
+        arguments: ["0.0.0.0:5432", "[::]:5432", "192.0.2.1:5432", "[2001:db8::1]:5432", "db.lan:5432", "0.0.0.0:0"])
+    func reachable(address: String) throws {
+        let found = try warnings(client(listen: "[\"127.0.0.1:1\", \"\(address)\"]"))
+        try #require(found.count == 1)
+        #expect(found[0].hasPrefix("some.yaml:4:38: warning: services.postgres.listen \(address) may be reachable"))
+        #expect(found[0].contains("not encrypted"))
+        #expect(found[0].contains("(listen on 127.0.0.1 or a unix socket"))
+    }
+
+    @Test(
+        "Listeners that no other host reaches are not warned of",
+        arguments: [
+            "127.0.0.1:5432", "127.9.8.7:1", "[::1]:5432", "localhost:5432", "db.localhost:5432", "unix:/run/x.sock",
+            "[::ffff:127.0.0.1]:5432",
+        ])
+    func unreachable(address: String) throws {
+        #expect(try warnings(client(listen: "\"\(address)\"")) == [])
+    }
+
+    @Test("A server that listens on every address is what a server is for")
+    func server() throws {
+        #expect(try warnings(here(Workshop.goodServer.replacing("127.0.0.1:7700", with: "0.0.0.0:7700"))) == [])
+    }
+
+    @Test("A client's drain longer than its applications wait is warned of, at the one that was given")
+    func drainOfClient() throws {
+        let cases: [(String, [String])] = [
+            ("drain: 30s", ["5:8: warning: drain 30s is longer than waiting.at-most 10s (the default)"]),
+            ("waiting: {at-most: 2s}", ["5:10: warning: drain 5s (the default) is longer than waiting.at-most 2s"]),
+            ("drain: 3s\nwaiting: {at-most: 2s}", ["6:10: warning: drain 3s is longer than waiting.at-most 2s"]),
+            ("drain: 10s", []), ("drain: 30s\nwaiting: {at-most: 30s}", []), ("drain: 0s", []),
+        ]
+        for (more, expected) in cases {
+            let found = try warnings(client(more))
+            #expect(found.count == expected.count, "\(more): \(found)")
+            for (warning, start) in zip(found, expected) { #expect(warning.hasPrefix("some.yaml:" + start)) }
+        }
+    }
+
+    @Test("A server's drain longer than clients wait by default is warned of")
+    func drainOfServer() throws {
+        let found = try warnings(here(Workshop.goodServer + "\ndrain: 30s"))
+        #expect(found.count == 1)
+        #expect(found[0].hasPrefix("some.yaml:7:8: warning: drain 30s is longer than clients hold connections"))
+        #expect(try warnings(here(Workshop.goodServer + "\ndrain: 10s")) == [])
+    }
+
+    @Test("Of a file that is refused, only the problems are told")
+    func refused() {
+        var warnings = 0
+        #expect(throws: SettingsFailure.self) {
+            try SettingsFile.either(Array(client("drain: 30s\nx: y").utf8), file: "x") { _ in warnings += 1 }
+        }
+        #expect(warnings == 0)
+    }
+}
