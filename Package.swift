@@ -15,6 +15,18 @@ let house: [SwiftSetting] = [
 let plaintext: [SwiftSetting] =
     Context.environment["ONCEWIRE_PLAINTEXT_LADDER"] == "1" ? [.define("ONCEWIRE_PLAINTEXT_LADDER")] : []
 
+// Our C is compiled with the checks that a distribution's packages have. Fortified calls need an optimiser.
+let hardenedC: [CSetting] = [
+    .treatAllWarnings(as: .error),
+    .unsafeFlags(["-fstack-protector-strong"]),
+    .unsafeFlags(["-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=2"], .when(configuration: .release)),
+]
+
+// Every symbol is bound at start, and what the dynamic linker wrote is read-only from then on (full RELRO).
+let hardenedLink: [LinkerSetting] = [
+    .unsafeFlags(["-Xlinker", "-z", "-Xlinker", "relro", "-Xlinker", "-z", "-Xlinker", "now"])
+]
+
 let package = Package(
     name: "oncewire",
     products: [
@@ -32,20 +44,19 @@ let package = Package(
         // other way round.
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
-        .target(name: "CLinux", cSettings: [.treatAllWarnings(as: .error)]),
+        .target(name: "CLinux", cSettings: hardenedC),
         .target(
             name: "CSwiftCrypto", dependencies: [.product(name: "Crypto", package: "swift-crypto")],
-            cSettings: [.define("_GNU_SOURCE"), .treatAllWarnings(as: .error)]),
+            cSettings: [.define("_GNU_SOURCE")] + hardenedC),
         // Replaces free() for the whole process, so only the executable links it.
-        .target(name: "CWipingHeap", cSettings: [.treatAllWarnings(as: .error)]),
+        .target(name: "CWipingHeap", cSettings: hardenedC),
 
         .target(
             name: "Codec", dependencies: ["COpenSSL", "CSwiftCrypto", "CLinux"], swiftSettings: house + plaintext),
         .target(name: "Wire", swiftSettings: house),
         .target(
             name: "Pairing",
-            dependencies: ["Codec", "Wire", "CLinux", .product(name: "Crypto", package: "swift-crypto")],
-            swiftSettings: house),
+            dependencies: ["Codec", "Wire", "CLinux", "CSwiftCrypto"], swiftSettings: house),
         .target(name: "Vault", dependencies: ["Pairing", "Codec"], swiftSettings: house),
         .target(name: "Settings", dependencies: ["CYAML", "Pairing", "Wire"], swiftSettings: house),
         .target(
@@ -66,7 +77,7 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
-            swiftSettings: house),
+            swiftSettings: house, linkerSettings: hardenedLink),
 
         // What the process-level tests need of the kernel; no part of the product.
         .target(name: "CHarness", path: "Tests/CHarness"),
@@ -74,9 +85,10 @@ let package = Package(
         .executableTarget(
             name: "ladder",
             dependencies: ["Relay", "Settings", "Pairing", "Codec", "Wire", "CHarness", "CWipingHeap"],
-            path: "Tests/Ladder", exclude: ["instructions.txt"], swiftSettings: house),
+            path: "Tests/Ladder", exclude: ["instructions.txt"], swiftSettings: house, linkerSettings: hardenedLink),
         .testTarget(name: "WipingHeapTests", dependencies: ["CWipingHeap"], swiftSettings: house),
-        .testTarget(name: "CodecTests", dependencies: ["Codec", "COpenSSL", "CLinux"], swiftSettings: house),
+        .testTarget(
+            name: "CodecTests", dependencies: ["Codec", "COpenSSL", "CLinux", "CHarness"], swiftSettings: house),
         .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: house),
         .testTarget(
             name: "PairingTests", dependencies: ["Pairing", "Codec", "Wire", "CHarness"], exclude: ["Vectors"],
@@ -85,7 +97,7 @@ let package = Package(
         .testTarget(name: "SettingsTests", dependencies: ["Settings", "Pairing", "Wire"], swiftSettings: house),
         .testTarget(
             name: "RelayTests",
-            dependencies: ["Relay", "Settings", "Vault", "Pairing", "Wire", "Codec", "CLinux"],
+            dependencies: ["Relay", "Settings", "Vault", "Pairing", "Wire", "Codec", "CLinux", "CHarness"],
             swiftSettings: house),
         .testTarget(
             name: "AdminTests",

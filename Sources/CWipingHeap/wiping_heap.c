@@ -1,9 +1,8 @@
 // free() and realloc() for the whole process that overwrite a block before the heap gets it back.
 //
 // Secrets of this project live in locked pages of their own (Codec's Secret). But libraries make copies on
-// the ordinary heap that they do not wipe: BoringSSL's ML-KEM intermediates, Swift arrays and Data on their
-// way through swift-crypto, OpenSSL contexts. Freed, such copies stay readable in the process until the
-// block is used again. The definitions here stand in front of glibc's for every caller in the process,
+// the ordinary heap that they do not wipe: BoringSSL's intermediates, Swift arrays and OpenSSL contexts. Freed,
+// such copies stay readable in the process until the block is used again. The definitions here stand in front of glibc's for every caller in the process,
 // libswiftCore and libcrypto included, because an executable's symbols come first in the search order.
 //
 // Cost: one memset of the block per free(). The data plane keeps its buffers in pools, so it does not pay.

@@ -30,15 +30,29 @@ package enum AEAD {
     ) throws(CodecError) -> [UInt8] {
         guard sealed.count >= tagSize else { throw .lengthOutOfRange }
         var plaintext = [UInt8](sealed.dropLast(tagSize))
+        let tag = Array(sealed.suffix(tagSize))
+        let isAuthentic = plaintext.withUnsafeMutableBytes {
+            open(inPlace: $0, tag: tag, key: key, nonce: nonce, aad: aad)
+        }
+        guard isAuthentic else { throw .notAuthentic }
+        return plaintext
+    }
+
+    /// Decrypts `bytes` where they lie. False, and all of them zero, if the tag does not verify: no plaintext is left
+    /// that was not verified, wherever the caller's memory goes next.
+    static func open(
+        inPlace bytes: UnsafeMutableRawBufferPointer, tag: [UInt8], key: borrowing Secret, nonce: [UInt8],
+        aad: [UInt8]
+    ) -> Bool {
         let context = GCMContext()
         context.start(key: key, nonce: nonce, aad: aad, encrypting: false)
-        plaintext.withUnsafeMutableBytes { context.process($0) }
-        guard context.expectTag(Array(sealed.suffix(tagSize))), context.finish() else {
+        context.process(bytes)
+        guard context.expectTag(tag), context.finish() else {
             ERR_clear_error()
-            plaintext.withUnsafeMutableBytes { OPENSSL_cleanse($0.baseAddress, $0.count) }
-            throw .notAuthentic
+            OPENSSL_cleanse(bytes.baseAddress, bytes.count)
+            return false
         }
-        return plaintext
+        return true
     }
 }
 

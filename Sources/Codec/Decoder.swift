@@ -2,7 +2,8 @@
 
 /// Entropy, personalization and nonce prefix of the direction this endpoint receives in.
 package struct DecoderSource: ~Copyable, Sendable {
-    private var inputs: FrameInputs
+    /// Read elsewhere by tests alone.
+    private(set) var inputs: FrameInputs
     /// The only nonce that the next frame may have.
     package private(set) var next: UInt64
 

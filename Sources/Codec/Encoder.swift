@@ -3,7 +3,8 @@
 /// Entropy, personalization and nonce prefix of the direction this endpoint sends in. Every nonce leaves it
 /// once, because making an encoder is what moves the counter on, and an encoder can be used only once.
 package struct EncoderSource: ~Copyable, Sendable {
-    private var inputs: FrameInputs
+    /// Read elsewhere by tests alone.
+    private(set) var inputs: FrameInputs
     /// The nonce of the next frame.
     package private(set) var next: UInt64
 

@@ -15,7 +15,10 @@ final class SecretArena: @unchecked Sendable {
     /// 16 KiB, a multiple of every page size that Linux on x86-64 and most of arm64 uses, holds 128
     /// secrets of 128 bytes. Locked pages are resident from the start, so a slab is kept small.
     static let slabSize = 16384
-    static let slotSizes = [32, 64, 128, 256, 512, 1024, 2048, 4096]
+    static let slotSizes = [32, 64, 128, 256, 512, 1024, 2048, 4096, 8192]
+    /// What lies on either side of a slab: no access at all, so that whoever reads or writes past its end is
+    /// stopped instead of reaching something else, and nobody runs into it from outside.
+    private static let guardSize = max(4096, sysconf(Int32(_SC_PAGESIZE)))
 
     private let mutex: UnsafeMutablePointer<pthread_mutex_t>
     /// Every slab by the address of its first byte; all of them are aligned to `slabSize`.
@@ -92,17 +95,19 @@ final class SecretArena: @unchecked Sendable {
         return body()
     }
 
-    /// Maps `size` bytes aligned to `slabSize`. Twice the alignment is mapped and the rest given back.
+    /// Maps `size` bytes aligned to `slabSize`, between two guards. More than that is reserved, and the rest given
+    /// back.
     private func map(_ size: Int) -> UnsafeMutableRawPointer {
-        let reserve = size + Self.slabSize
-        let protection = PROT_READ | PROT_WRITE
-        guard let start = mmap(nil, reserve, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), start != MAP_FAILED else {
-            fatalError("out of memory for secrets")
-        }
-        let head = -Int(bitPattern: start) & (Self.slabSize - 1)
-        let base = start + head
+        let border = Self.guardSize
+        let reserve = size + Self.slabSize + 2 * border
+        guard let start = mmap(nil, reserve, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0),
+            start != MAP_FAILED
+        else { fatalError("out of memory for secrets") }
+        let head = -Int(bitPattern: start + border) & (Self.slabSize - 1)
+        let base = start + border + head
         if head > 0 { munmap(start, head) }
-        if reserve - head - size > 0 { munmap(base + size, reserve - head - size) }
+        if Self.slabSize - head > 0 { munmap(base + size + border, Self.slabSize - head) }
+        guard mprotect(base, size, PROT_READ | PROT_WRITE) == 0 else { fatalError("out of memory for secrets") }
         madvise(base, size, MADV_DONTDUMP)
         madvise(base, size, MADV_WIPEONFORK)
         if mlock(base, size) != 0 {
@@ -113,7 +118,7 @@ final class SecretArena: @unchecked Sendable {
     }
 
     private func unmap(_ base: UnsafeMutableRawPointer, _ size: Int) {
-        munmap(base, size)
+        munmap(base - Self.guardSize, size + 2 * Self.guardSize)
         if unlockedMappings.remove(UInt(bitPattern: base)) != nil { unlocked -= size }
     }
 

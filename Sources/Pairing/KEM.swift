@@ -1,9 +1,8 @@
-// ML-KEM-768 (FIPS 203), the one primitive that Debian 12's libcrypto lacks. This file is the only one that touches
-// swift-crypto, whose interface needs Data; the shared secret is moved into locked memory at once.
+// ML-KEM-768 (FIPS 203), the one primitive that Debian 12's libcrypto lacks, by swift-crypto's C library. The private
+// key lies in locked memory from its making to its end.
 
+internal import CSwiftCrypto
 internal import Codec
-internal import Crypto
-internal import FoundationEssentials
 
 /// What can go wrong with ML-KEM.
 enum KEMError: Error, Equatable {
@@ -23,31 +22,53 @@ enum KEM {
     static let ciphertextSize = 1088
     /// Bytes of a shared secret.
     static let sharedSecretSize = 32
+    /// Bytes of the seed that a key pair can be made from.
+    static let seedSize = 64
 
-    /// A private key for one handshake.
-    struct DecapsulationKey: Sendable {
-        private let key: MLKEM768.PrivateKey
+    /// A private key for one handshake, wiped when the handshake drops it.
+    final class DecapsulationKey: Sendable {
+        /// The public half, 1184 bytes.
+        let encapsulationKey: [UInt8]
+        /// The private key as the library expands it.
+        private let key: Secret
 
         /// A new random key.
-        init() throws(KEMError) {
-            do { key = try MLKEM768.PrivateKey() } catch { throw .failed }
+        init() {
+            let key = Secret(count: ow_mlkem_private_size())
+            encapsulationKey = key.withUnsafeMutableBytes { key in
+                [UInt8](unsafeUninitializedCapacity: encapsulationKeySize) { bytes, initialized in
+                    ow_mlkem_generate(key.baseAddress!, bytes.baseAddress!)
+                    initialized = encapsulationKeySize
+                }
+            }
+            self.key = key
         }
 
         /// The key for a seed of 64 bytes, d || z: for known answers.
         init(seed: [UInt8]) throws(KEMError) {
-            do { key = try MLKEM768.PrivateKey(seedRepresentation: seed, publicKey: nil) } catch { throw .failed }
+            guard seed.count == seedSize else { throw .failed }
+            let key = Secret(count: ow_mlkem_private_size())
+            var bytes = [UInt8](repeating: 0, count: encapsulationKeySize)
+            guard key.withUnsafeMutableBytes({ ow_mlkem_from_seed($0.baseAddress!, &bytes, seed) }) else {
+                throw .failed
+            }
+            encapsulationKey = bytes
+            self.key = key
         }
-
-        /// The public half, 1184 bytes.
-        var encapsulationKey: [UInt8] { [UInt8](key.publicKey.rawRepresentation) }
 
         /// The shared secret in a ciphertext of 1088 bytes; 32 bytes.
         func decapsulate(_ ciphertext: [UInt8]) throws(KEMError) -> Secret {
             guard ciphertext.count == ciphertextSize else { throw .invalidCiphertext }
-            let shared: SymmetricKey
-            do { shared = try key.decapsulate(ciphertext) } catch { throw .failed }
-            return Secret(shared)
+            let shared = Secret(count: sharedSecretSize)
+            let isDone = shared.withUnsafeMutableBytes { shared in
+                key.withUnsafeBytes { ow_mlkem_decapsulate(shared.baseAddress!, ciphertext, $0.baseAddress!) }
+            }
+            guard isDone else { throw .failed }
+            return shared
         }
+
+        /// Lends the private key for the length of `body`: for the test that looks where it lies.
+        func withUnsafeBytes<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R { key.withUnsafeBytes(body) }
     }
 
     /// A fresh shared secret and its encrypted form.
@@ -60,23 +81,13 @@ enum KEM {
 
     /// A new shared secret for the owner of the 1184-byte `encapsulationKey`, which is checked first.
     static func encapsulate(to encapsulationKey: [UInt8]) throws(KEMError) -> Encapsulation {
-        let key: MLKEM768.PublicKey
-        do { key = try MLKEM768.PublicKey(rawRepresentation: encapsulationKey) } catch {
-            throw .invalidEncapsulationKey
+        guard encapsulationKey.count == encapsulationKeySize else { throw .invalidEncapsulationKey }
+        let shared = Secret(count: sharedSecretSize)
+        var ciphertext = [UInt8](repeating: 0, count: ciphertextSize)
+        let isKey = shared.withUnsafeMutableBytes {
+            ow_mlkem_encapsulate($0.baseAddress!, &ciphertext, encapsulationKey)
         }
-        do {
-            let result = try key.encapsulate()
-            return Encapsulation(
-                ciphertext: [UInt8](result.encapsulated),
-                sharedSecret: Secret(result.sharedSecret))
-        } catch { throw .failed }
-    }
-}
-
-extension Secret {
-    /// A copy of a key of swift-crypto, which wipes its own when it is dropped.
-    fileprivate init(_ key: SymmetricKey) {
-        self.init(count: key.bitCount / 8)
-        withUnsafeMutableBytes { own in key.withUnsafeBytes { own.copyMemory(from: $0) } }
+        guard isKey else { throw .invalidEncapsulationKey }
+        return Encapsulation(ciphertext: ciphertext, sharedSecret: shared)
     }
 }

@@ -18,9 +18,8 @@ package struct PairInitiator: ~Copyable, Sendable {
     /// Begins a pairing of `identity` with `server`. `psk` is 32 bytes; all zero unless registration gave the device
     /// another one.
     package init(identity: Identity, server: PublicKey, psk: consuming Secret? = nil) throws(PairingError) {
-        let kem: KEM.DecapsulationKey
-        do { kem = try KEM.DecapsulationKey() } catch { throw .local(.kem) }
-        try self.init(identity: identity, server: server, psk: psk, ephemerals: Ephemerals(kem: kem))
+        try self.init(
+            identity: identity, server: server, psk: psk, ephemerals: Ephemerals(kem: KEM.DecapsulationKey()))
     }
 
     /// The same with chosen ephemeral keys, for known answers.

@@ -10,14 +10,30 @@ internal import Synchronization
 package final class MemoryVault: ConversationVault {
     private let capacity: Int
     private let perDevice: Int
+    private let ratchet: Ratchet
     private let table = Mutex(Table())
+
+    /// The most conversations of one device, unless told otherwise: more than hosts share an identity file, and too few
+    /// for one device to fill a daemon's vault.
+    package static let usualPerDevice = 1024
+
+    /// Moves a conversation's ratchet on as time passes.
+    typealias Ratchet = @Sendable (inout Conversation, ContinuousClock.Instant) throws(PairingError) -> Void
 
     /// `capacity` is the most conversations it holds at once, `perDevice` the most of one device: the oldest goes, so
     /// that no device can fill the vault.
-    package init(capacity: Int, perDevice: Int = 1024) {
+    package convenience init(capacity: Int, perDevice: Int = MemoryVault.usualPerDevice) {
+        self.init(capacity: capacity, perDevice: perDevice) { (conversation, now) throws(PairingError) in
+            try conversation.ratchetLeavingGrace(at: now)
+        }
+    }
+
+    /// The same with a ratchet of the test's own, which may fail.
+    init(capacity: Int, perDevice: Int, ratchet: @escaping Ratchet) {
         precondition(capacity > 0 && perDevice > 0)
         self.capacity = capacity
         self.perDevice = perDevice
+        self.ratchet = ratchet
     }
 
     package func store(_ conversation: consuming Conversation) throws(VaultError) {
@@ -58,7 +74,7 @@ package final class MemoryVault: ConversationVault {
     @discardableResult
     package func sweep(at now: ContinuousClock.Instant) -> Int {
         var removed = 0
-        for (id, slot) in table.withLock({ $0.slots }) where slot.sweep(at: now) == .removed {
+        for (id, slot) in table.withLock({ $0.slots }) where slot.sweep(at: now, ratchet) == .removed {
             removed += 1
             // Only this slot: the id could have been stored anew meanwhile.
             table.withLock { if $0.slots[id] === slot { _ = $0.remove(id) } }
@@ -149,12 +165,12 @@ private final class Slot: Sendable {
     }
 
     /// Wipes the conversation if it has expired, moves its ratchet on if not.
-    func sweep(at now: ContinuousClock.Instant) -> SweepResult {
+    func sweep(at now: ContinuousClock.Instant, _ ratchet: MemoryVault.Ratchet) -> SweepResult {
         conversation.withLock { slot in
             guard var conversation = slot.take() else { return .removed }
             if conversation.isExpired(at: now) { return .removed }
             // A ratchet that cannot move on would leave an old root behind: such a conversation ends instead.
-            do { try conversation.ratchetLeavingGrace(at: now) } catch { return .removed }
+            do { try ratchet(&conversation, now) } catch { return .removed }
             slot = consume conversation
             return .kept
         }

@@ -63,6 +63,28 @@ struct SecretTests {
         #expect(flags.contains("lo") || Secret.unlockedBytes > 0, "mlock")
     }
 
+    @Test("Nothing can be reached on either side of a secret's pages", arguments: [32, 4096, 20_000])
+    func guards(count: Int) throws {
+        let secret = Secret(count: count)
+        let first = UInt(bitPattern: secret.address) & ~UInt(SecretArena.slabSize - 1)
+        let size = max(SecretArena.slabSize, SecretArena.capacity(for: count))
+        for outside in [first - 1, first + UInt(size)] {
+            let protection = try #require(try mappingProtection(of: outside), "nothing keeps others out of there")
+            #expect(protection == "---p")
+        }
+        #expect(try mappingProtection(of: first)?.hasPrefix("rw") == true)
+    }
+
+    /// The access that the mapping of `address` allows, from /proc/self/maps; nil where there is no mapping.
+    private func mappingProtection(of address: UInt) throws -> Substring? {
+        for line in try processLines("maps") {
+            let fields = line.split(separator: " ")
+            let range = fields[0].split(separator: "-").compactMap { UInt($0, radix: 16) }
+            if range.count == 2, (range[0]..<range[1]).contains(address) { return fields[1] }
+        }
+        return nil
+    }
+
     /// The kernel's flags of the mapping that holds `address`, from /proc/self/smaps.
     private func mappingFlags(of address: UInt) throws -> [Substring]? {
         var isInside = false

@@ -53,6 +53,33 @@ struct ProcessMemory {
         return secrets.filter(found.contains)
     }
 
+    /// Which of `needles`, of 16 bytes each, are somewhere in it now, and in which mapping. Many at once.
+    func found(_ needles: Needles) throws -> [(name: String, mapping: String)] {
+        let descriptor = open("/proc/\(pid)/mem", O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw SocketError(call: "open /proc/\(pid)/mem", code: errno) }
+        defer { close(descriptor) }
+        var found: [(name: String, mapping: String)] = []
+        let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.pieceSize, alignment: 4096)
+        defer { piece.deallocate() }
+        for range in try writableMappings() {
+            var offset = range.lowerBound
+            while offset < range.upperBound {
+                let wanted = Int(min(UInt64(Self.pieceSize), range.upperBound - offset))
+                let got = pread(descriptor, piece.baseAddress, wanted, off_t(truncatingIfNeeded: offset))
+                guard got > 0 else { break }
+                for (place, name) in needles.found(in: UnsafeRawBufferPointer(rebasing: piece[..<got])) {
+                    let address = offset + UInt64(place)
+                    let mapping = String(range.lowerBound, radix: 16) + "-" + String(range.upperBound, radix: 16)
+                    found.append((name, "\(String(address, radix: 16)) of \(mapping)"))
+                }
+                // The next piece begins a little before the end of this one: a needle may lie across.
+                guard got == wanted, offset + UInt64(got) < range.upperBound else { break }
+                offset += UInt64(got - Self.overlap)
+            }
+        }
+        return found
+    }
+
     /// Reads a file of /proc to its end. (Foundation takes the first short read for the end, and the kernel gives such
     /// files a page at a time.)
     private func wholeFile(_ path: String) throws -> [UInt8] {

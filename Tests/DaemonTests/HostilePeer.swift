@@ -9,7 +9,7 @@ import Wire
 /// One end of one carrier. Blocks; belongs to one thread at a time.
 final class HostilePeer {
     let socket: Socket
-    private var keys: CarrierKeys
+    private(set) var keys: CarrierKeys
     private let cipher = FrameCipher()
     /// Bytes received and not yet taken.
     private var inbound: [UInt8] = []

@@ -1,9 +1,9 @@
 // The vault as a server uses it, with a clock that the tests set.
 
 import Codec
-import Pairing
 import Testing
 
+@testable import Pairing
 @testable import Vault
 
 @Suite("Conversations in memory")
@@ -101,6 +101,37 @@ struct MemoryVaultTests {
         #expect(ids.map { vault.isLive($0, at: start) } == [false, false, true, true])
         #expect(vault.isLive(othersID, at: start))
         #expect(vault.count == 3)
+    }
+
+    @Test("Without another limit a device keeps 1,024 conversations, and one more costs it the oldest")
+    func usualPerDevice() throws {
+        let vault = MemoryVault(capacity: 2000)
+        let ids = try (0...1024).map { _ in
+            let id = ends.mint.mint()
+            try vault.store(
+                Conversation(
+                    id: id, device: ends.device.publicKey, server: ends.server.publicKey, root: Secret(count: 32),
+                    lifetimes: ends.lifetimes, at: start))
+            return id
+        }
+        #expect(vault.count == 1024)
+        #expect(!vault.isLive(ids[0], at: start))
+        #expect(ids.dropFirst().allSatisfy { vault.isLive($0, at: start) })
+    }
+
+    @Test("A conversation whose ratchet cannot move on is removed by the sweep, and only that one")
+    func failingRatchet() throws {
+        let doomed = ends.mint.mint()
+        let vault = MemoryVault(capacity: 4, perDevice: 4) { (conversation, now) throws(PairingError) in
+            if conversation.id == doomed { throw .local(.kem) }
+            try conversation.ratchetLeavingGrace(at: now)
+        }
+        try vault.store(try ends.conversation(id: doomed, at: start))
+        let other = try store(in: vault)
+        #expect(vault.sweep(at: start + .seconds(30)) == 1)
+        #expect(vault.count == 1)
+        #expect(vault.withConversation(doomed, at: start) { _ in } == nil, "an old root would stay behind")
+        #expect(vault.withConversation(other, at: start + .seconds(30)) { $0.epoch } == 2)
     }
 
     @Test("An expired conversation is refused before any sweep, and touching does not bring it back")

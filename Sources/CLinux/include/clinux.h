@@ -14,8 +14,11 @@
 /// Overwrites `count` bytes in a way the optimiser keeps (explicit_bzero(3)).
 void ow_wipe(void *bytes, size_t count);
 
-/// Overwrites the part of the stack that libcrypto's hash and cipher used for frames; ow_burn_stack is
-/// the same for deeper calls.
+/// Bytes of stack that the two functions below overwrite.
+enum { OW_FRAMES_BURN = 8 * 1024, OW_BURN = 64 * 1024 };
+
+/// Overwrites the part of the stack that hash and cipher used for frames; ow_burn_stack is the same for deeper
+/// calls.
 void ow_burn_stack_of_frames(void);
 
 /// Overwrites the part of the calling thread's stack below the caller, where finished calls into

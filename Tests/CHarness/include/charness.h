@@ -2,6 +2,7 @@
 #ifndef ONCEWIRE_CHARNESS_H
 #define ONCEWIRE_CHARNESS_H
 
+#include <stddef.h>
 #include <sys/types.h>
 
 /// How to run a program. Pointers belong to the caller.
@@ -30,6 +31,17 @@ int ch_set_access_list(const char *path, const void *list, size_t size);
 
 /// From here on, fsync(2) of the descriptor `fd` fails with `code` in this process; 0, or -1 with errno. For good.
 int ch_fail_fsync(int fd, int code);
+
+/// The first place at or after `from` in the `size` bytes at `memory` where one of `count` needles of 16 bytes each
+/// stands; they are sorted. -1 if there is none. `*which` becomes the needle's number.
+ssize_t ch_find(const unsigned char *memory, size_t size, size_t from, const unsigned char (*needles)[16],
+                size_t count, size_t *which);
+
+/// Fills `count` bytes of the stack below the caller's frame with `pattern`; the address of the lowest.
+const unsigned char *ch_fill_stack(size_t count, unsigned char pattern);
+
+/// How many of the `count` bytes at `lowest`, from there upwards, still are `pattern`.
+size_t ch_count_pattern(const unsigned char *lowest, size_t count, unsigned char pattern);
 
 /// accept4(2) with SOCK_CLOEXEC.
 int ch_accept(int listener);
