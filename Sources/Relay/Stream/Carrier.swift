@@ -51,6 +51,8 @@ protocol CarrierOwner: AnyObject {
     func carrierIsIdle(_ carrier: Carrier)
     /// Whether the conversation may go on using this carrier; asked at every REKEY.
     func carrierMayGoOn(_ carrier: Carrier) -> Bool
+    /// The server refused a stream, which is reset (client only).
+    func carrier(_ carrier: Carrier, wasRefused service: ServiceID?, _ reason: CloseReason)
     /// The peer logged off.
     func carrierSaidBye(_ carrier: Carrier)
     /// The last call: the carrier is closed.
@@ -177,6 +179,8 @@ final class Carrier: LastingDriver, Sleeper {
     private(set) var isRetiring = false
     /// The server said LEAVING (client only).
     private var leavingHeard = false
+    /// How many application connections its end reset, once it is closed.
+    private(set) var streamsReset = 0
     /// The link ended after the stream was complete; only the last bytes are still to be written.
     var linkIsGone = false
 
@@ -378,6 +382,7 @@ final class Carrier: LastingDriver, Sleeper {
     /// byte has arrived or left.
     func end(_ how: CarrierEnd) {
         guard phase != .closed else { return }
+        let brokenBefore = shard.counters.brokenStreams
         if let app {
             app.reset()
             self.app = nil
@@ -397,6 +402,7 @@ final class Carrier: LastingDriver, Sleeper {
         releaseInbound()
         rekey = RekeyState()
         shard.counters.carriersOpen -= 1
+        streamsReset = Int(shard.counters.brokenStreams &- brokenBefore)
         owner.carrierClosed(self, how)
     }
 

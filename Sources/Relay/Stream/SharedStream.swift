@@ -109,9 +109,7 @@ final class SharedStream: LastingDriver, Dialler {
             target.writable = true
             app = target
             advance()
-        case .failed(ECONNREFUSED): refuse(.targetRefused)
-        case .failed: refuse(.targetUnreachable)
-        case .timedOut: refuse(.targetTimedOut)
+        case .failed, .timedOut: refuse(after: result)
         }
     }
 
@@ -282,6 +280,7 @@ final class SharedStream: LastingDriver, Dialler {
 
     private func receive(_ kind: RecordKind, _ message: ReasonMessage) {
         guard kind == .abort || carrier.side == .client else { return carrier.violated("REFUSED by a client") }
+        if kind == .refused { carrier.owner.carrier(carrier, wasRefused: service, message.reason) }
         breakOff("the other side says: \(message.reason)")
     }
 
