@@ -68,7 +68,7 @@ let package = Package(
             swiftSettings: house),
         .target(
             name: "Admin",
-            dependencies: ["Relay", "Settings", .product(name: "Logging", package: "swift-log")],
+            dependencies: ["Relay", "Settings", "Pairing", "Wire", .product(name: "Logging", package: "swift-log")],
             swiftSettings: house),
         .executableTarget(
             name: "oncewire",
@@ -101,7 +101,10 @@ let package = Package(
             swiftSettings: house),
         .testTarget(
             name: "AdminTests",
-            dependencies: ["Admin", "Relay", "Settings", .product(name: "Logging", package: "swift-log")],
+            dependencies: [
+                "Admin", "Relay", "Settings", "Pairing", "Codec", "Wire", "Vault",
+                .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: house),
         .testTarget(
             name: "DaemonTests",

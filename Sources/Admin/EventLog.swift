@@ -1,24 +1,20 @@
 // The way from what happens in the data plane to lines in the log.
 package import Logging
+internal import Pairing
 package import Relay
 package import Settings
 internal import Synchronization
+internal import Wire
 
 /// Writes a daemon's events to a logger, sampling the kinds that others can cause at will.
 package final class EventLog: Sendable {
-    /// Ten lines of a kind at once, then one every six seconds: at most 14,400 lines a day and kind, some
-    /// 2 MB, however long a flood lasts.
-    private static let burst = 10
-    private static let interval = Duration.seconds(6)
-
     private let logger: Logger
-    private let samplers: Mutex<[LineSampler]>
+    private let samplers: Mutex<SamplerTable>
 
     /// - Parameter logger: its level decides what is written.
     package init(_ logger: Logger) {
         self.logger = logger
-        let sampler = LineSampler(burst: Self.burst, interval: Self.interval, at: .now)
-        samplers = Mutex(Array(repeating: sampler, count: SampledKind.allCases.count))
+        samplers = Mutex(SamplerTable(kinds: SampledKind.allCases.count, at: .now))
     }
 
     /// Writes one event. Callable from any thread; never waits for the reader of the log.
@@ -26,11 +22,12 @@ package final class EventLog: Sendable {
         let level = Logger.Level(event.level)
         // First the level: an event that is not written must not use up a token or count as suppressed.
         guard level >= logger.logLevel else { return }
-        guard let kind = SampledKind(event) else {
+        guard let (kind, subject) = SampledKind.of(event) else {
             return logger.log(level: level, "\(event)")
         }
-        switch samplers.withLock({ $0[kind.rawValue].admit(at: .now) }) {
+        switch samplers.withLock({ $0.admit(kind: kind.rawValue, subject, at: .now) }) {
         case .write(0): logger.log(level: level, "\(event)")
+        case .write(1): logger.log(level: level, "\(event) (1 similar line suppressed)")
         case .write(let suppressed): logger.log(level: level, "\(event) (\(suppressed) similar lines suppressed)")
         case .suppress: break
         }
@@ -38,34 +35,68 @@ package final class EventLog: Sendable {
 
     /// Says how many lines were suppressed and not spoken of since. For the daemon's end.
     package func reportSuppressed() {
-        let counts = samplers.withLock { all in all.indices.map { all[$0].takeSuppressed() } }
+        let counts = samplers.withLock { $0.takeSuppressed() }
         for (kind, count) in zip(SampledKind.allCases, counts) where count > 0 {
-            logger.notice("\(count) lines about \(kind.subject) suppressed")
+            logger.notice("\(count) line\(count == 1 ? "" : "s") about \(kind.plural) suppressed")
         }
     }
 }
 
 /// The kinds of events that come once per connection when somebody wants them to, or several times a second for as long
-/// as a server is away.
+/// as a server or a target is away.
 private enum SampledKind: Int, CaseIterable {
-    case stranger, refused, applicationTurnedAway, pairingFailed
+    case stranger, unknownDevice, paired, refused, targetFailed, streamTurnedDown, deviceLost, deviceLoggedOff
+    case pairingFailed, pairingAgain, streamRefused, applicationTurnedAway, serverLost, serverReached, connectionBroke
+    case shortage, streamBroken, carrierLost
 
-    init?(_ event: RelayEvent) {
+    /// The kind, and whom the event is about: each has a share of the kind's lines. Nil for what is rare by nature.
+    /// Subjects are what the configuration names, or keys that were proved; not what a peer may choose freely.
+    static func of(_ event: RelayEvent) -> (kind: SampledKind, subject: String)? {
         switch event {
-        case .stranger: self = .stranger
-        case .refused: self = .refused
-        case .applicationTurnedAway: self = .applicationTurnedAway
-        case .pairingFailed: self = .pairingFailed
-        default: return nil
+        case .stranger: (.stranger, "")
+        case .unknownDevice(let key, _): (.unknownDevice, key.text)
+        case .paired(let whom, _, _): (.paired, whom)
+        case .refused(let device, _): (.refused, device.name)
+        case .targetFailed(let service, _, _, _): (.targetFailed, service.text)
+        case .streamTurnedDown(let service, _, _): (.streamTurnedDown, service.text)
+        case .deviceLost(let device, _, _): (.deviceLost, device.name)
+        case .conversationEnded(let why): (.deviceLoggedOff, why)
+        case .pairingFailed: (.pairingFailed, "")
+        case .pairingAgain: (.pairingAgain, "")
+        case .streamRefused(let service, _, _): (.streamRefused, service.text)
+        case .applicationTurnedAway(let service, _): (.applicationTurnedAway, service.text)
+        case .serverLost: (.serverLost, "")
+        case .serverReached: (.serverReached, "")
+        case .connectionBroke: (.connectionBroke, "")
+        case .shortage: (.shortage, "")
+        case .streamBroken(let service, _): (.streamBroken, service?.text ?? "")
+        case .carrierLost: (.carrierLost, "")
+        case .rekeyed, .acceptPaused, .acceptResumed, .memoryUnlocked, .draining, .cut, .cannotListen, .listensNow,
+            .addressIsMissing:
+            nil
         }
     }
 
-    var subject: String {
+    var plural: String {
         switch self {
         case .stranger: "peers turned away"
+        case .unknownDevice: "unknown devices"
+        case .paired: "pairings"
         case .refused: "refused services"
-        case .applicationTurnedAway: "application connections turned away"
+        case .targetFailed: "targets that could not be connected to"
+        case .streamTurnedDown: "streams there was no room for"
+        case .deviceLost: "devices lost"
+        case .deviceLoggedOff: "conversations that ended"
         case .pairingFailed: "attempts to pair"
+        case .pairingAgain: "conversations the server did not know"
+        case .streamRefused: "streams the server refused"
+        case .applicationTurnedAway: "application connections turned away"
+        case .serverLost: "the loss of the server"
+        case .serverReached: "the return of the server"
+        case .connectionBroke: "broken connections to the server"
+        case .shortage: "connecting without resources"
+        case .streamBroken: "broken streams"
+        case .carrierLost: "lost carriers"
         }
     }
 }

@@ -47,6 +47,23 @@ package struct LineSampler: Sendable {
         return suppressed
     }
 
+    /// Takes a token, without a word about lines that were suppressed; false if there is none.
+    mutating func mayWrite(at now: ContinuousClock.Instant) -> Bool {
+        earn(until: now)
+        guard tokens > 0 else { return false }
+        tokens -= 1
+        return true
+    }
+
+    /// Counts lines that were admitted and then not written.
+    mutating func addSuppressed(_ lines: Int) { suppressed += lines }
+
+    /// Whether nothing is remembered here that a new sampler would not know, but for lines suppressed.
+    mutating func isFull(at now: ContinuousClock.Instant) -> Bool {
+        earn(until: now)
+        return tokens == burst
+    }
+
     private mutating func earn(until now: ContinuousClock.Instant) {
         while tokens < burst, now - lastEarned >= interval {
             tokens += 1

@@ -2,7 +2,7 @@
 
 /// Why the codec refused. A broken libcrypto (no memory, no AES, no random source) stops the process
 /// instead wherever going on could mean sending plaintext or reusing a key.
-package enum CodecError: Error, Equatable, Sendable {
+package enum CodecError: Error, Equatable, Sendable, CustomStringConvertible {
     /// A tag did not verify: the bytes were changed, or the two ends do not hold the same values.
     case notAuthentic
     /// A frame came with a nonce that is not exactly the next one.
@@ -15,4 +15,16 @@ package enum CodecError: Error, Equatable, Sendable {
     case lengthOutOfRange
     /// libcrypto failed for a reason of its own.
     case libcrypto
+
+    /// In words, for logs.
+    package var description: String {
+        switch self {
+        case .notAuthentic: "a tag does not verify"
+        case .wrongNonce(let expected, let received): "frame \(received) came where \(expected) was due"
+        case .nonceExhausted: "all nonces are used up"
+        case .weakPublicKey: "an X25519 key gives no secret"
+        case .lengthOutOfRange: "a length is out of range"
+        case .libcrypto: "libcrypto failed"
+        }
+    }
 }

@@ -5,7 +5,7 @@ package import Wire
 
 /// Why the two ends do not get a carrier. A server tells strangers nothing of it: PAIR is answered with silence,
 /// RESUME with REJECT.
-package enum PairingError: Error, Equatable, Sendable {
+package enum PairingError: Error, Equatable, Sendable, CustomStringConvertible {
     /// The peer, or somebody who changed its bytes on the way.
     case peer(PeerFault)
     /// This end.
@@ -44,6 +44,42 @@ package enum PairingError: Error, Equatable, Sendable {
         case codec(CodecError)
         /// ML-KEM failed for a reason of its own.
         case kem
+    }
+
+    /// In words, for logs.
+    package var description: String {
+        switch self {
+        case .peer(let fault): fault.text
+        case .local(let fault): fault.text
+        }
+    }
+}
+
+extension PairingError.PeerFault {
+    fileprivate var text: String {
+        switch self {
+        case .malformed(let error): "the other side sent \(error)"
+        case .wrongMac: "the other side does not know this server's public key"
+        case .notAuthentic:
+            "the other side's message is not authentic: another key than the configured one, or it was changed on the way"
+        case .weakPublicKey: "the other side sent an X25519 key that gives no secret"
+        case .invalidEncapsulationKey: "the other side sent an ML-KEM key that is not valid"
+        case .unknownDevice(let key): "unknown device \(key.text)"
+        case .illegalLifetimes: "the other side named a conversation time of zero"
+        case .epochOutOfRange(let epoch): "the other side named epoch \(epoch), which is not due"
+        case .conversationExpired: "the conversation is over"
+        }
+    }
+}
+
+extension PairingError.LocalFault {
+    fileprivate var text: String {
+        switch self {
+        case .conversationExpired: "the conversation is over"
+        case .wrongConversation: "the message belongs to another conversation or identity"
+        case .codec(let error): "\(error)"
+        case .kem: "ML-KEM failed"
+        }
     }
 }
 

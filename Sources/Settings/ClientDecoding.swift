@@ -27,17 +27,24 @@ struct ClientDecoding {
         warnOfDrain(common.drain, waiting: waiting.atMost, top)
         guard let identity, let address = server.address, let key = server.key, let services else { return nil }
         return ClientSettings(
-            server: address, serverKey: key, identity: identity.identity, identityPath: identity.path,
-            services: services, pool: pool, waiting: waiting, common: common)
+            server: address, serverKey: key, timeouts: server.timeouts, identity: identity.identity,
+            identityPath: identity.path, services: services, pool: pool, waiting: waiting, common: common)
     }
 
-    private func server(_ top: Section, own: PublicKey?) -> (address: Address?, key: PublicKey?) {
+    private func server(
+        _ top: Section, own: PublicKey?
+    ) -> (address: Address?, key: PublicKey?, timeouts: ServerTimeouts) {
+        let standard = ServerTimeouts()
         let form = "write server: {address: \"HOST:7700\", key: \"owpub-…\"}"
         guard let node = top.required("server", form),
             let section = Section(
                 node, path: "server", mark: node.mark, keys: Keys.remote,
                 form: "{address: …, key: \"owpub-…\"}", findings: findings)
-        else { return (nil, nil) }
+        else { return (nil, nil, standard) }
+        let range = Duration.milliseconds(10)...(.seconds(600))
+        let timeouts = ServerTimeouts(
+            connect: section.duration("connect-timeout", default: standard.connect, in: range).value,
+            answer: section.duration("answer-timeout", default: standard.answer, in: range).value)
         let address = section.required("address", form).flatMap {
             surroundings.address($0, path: "server.address", listens: false)
         }
@@ -46,7 +53,7 @@ struct ClientDecoding {
         if let key, key == own {
             findings.report(keyNode?.mark, "server.key is this client's own key", "put the server's key here")
         }
-        return (address, key)
+        return (address, key, timeouts)
     }
 
     private func services(_ top: Section, server: Address?) -> [ServiceID: ClientService]? {

@@ -9,6 +9,8 @@ package struct ClientSettings: Sendable {
     package var server: Address
     /// Who must answer there.
     package var serverKey: PublicKey
+    /// How long the server is waited for.
+    package var timeouts: ServerTimeouts
     /// Who this client is.
     package var identity: Identity
     /// Where the identity was loaded from, as an absolute path; nil for one that lives in memory only.
@@ -20,12 +22,13 @@ package struct ClientSettings: Sendable {
     package var common: CommonSettings
 
     package init(
-        server: Address, serverKey: PublicKey, identity: Identity, identityPath: String? = nil,
-        services: [ServiceID: ClientService], pool: PoolSettings = PoolSettings(),
+        server: Address, serverKey: PublicKey, timeouts: ServerTimeouts = ServerTimeouts(), identity: Identity,
+        identityPath: String? = nil, services: [ServiceID: ClientService], pool: PoolSettings = PoolSettings(),
         waiting: WaitingSettings = WaitingSettings(), common: CommonSettings = CommonSettings()
     ) {
         self.server = server
         self.serverKey = serverKey
+        self.timeouts = timeouts
         self.identity = identity
         self.identityPath = identityPath
         self.services = services
@@ -38,9 +41,23 @@ package struct ClientSettings: Sendable {
 extension ClientSettings: Equatable {
     /// Two identities are the same if their public keys are.
     package static func == (a: ClientSettings, b: ClientSettings) -> Bool {
-        a.server == b.server && a.serverKey == b.serverKey && a.identity.publicKey == b.identity.publicKey
+        a.server == b.server && a.serverKey == b.serverKey && a.timeouts == b.timeouts
+            && a.identity.publicKey == b.identity.publicKey
             && a.identityPath == b.identityPath && a.services == b.services && a.pool == b.pool
             && a.waiting == b.waiting && a.common == b.common
+    }
+}
+
+/// How long a client waits for its server before it tries anew.
+package struct ServerTimeouts: Equatable, Sendable {
+    /// For a connection, the look-up of the name included.
+    package var connect: Duration
+    /// For each answer of a handshake: PAIRED, CONFIRMED, ACCEPT.
+    package var answer: Duration
+
+    package init(connect: Duration = .seconds(10), answer: Duration = .seconds(15)) {
+        self.connect = connect
+        self.answer = answer
     }
 }
 

@@ -11,7 +11,7 @@ enum Keys {
     static let conversation = ["epoch", "idle", "lifetime"]
     static let admission = ["first-byte", "handshake", "pair-rate", "pair-burst", "pending-pairs"]
 
-    static let remote = ["address", "key"]
+    static let remote = ["address", "key", "connect-timeout", "answer-timeout"]
     static let clientService = ["listen", "carrier"]
     static let pool = ["floor", "cap"]
     static let waiting = ["most", "at-most"]
@@ -27,11 +27,13 @@ enum Keys {
             (["conversation", "admission", "devices"], "in a server's file"),
             (["server", "pool", "waiting"], "in a client's file"),
             (["listen"], "at the top of a server's file and under a service in a client's"),
+            (["connect-timeout"], "under server in a client's file and under a service in a server's"),
             (serverService, "under a service in a server's file"), (["carrier"], "under a service in a client's file"),
             (["identity", "services"] + common, "at the top of the file"),
             (conversation, "under conversation"), (admission, "under admission"), (pool, "under pool"),
             (waiting, "under waiting"), (carriers, "under carriers"), (rekey, "under carriers: rekey"),
-            (limits, "under limits"), (log, "under log"), (["address"], "under server in a client's file"),
+            (limits, "under limits"), (log, "under log"),
+            (["address", "answer-timeout"], "under server in a client's file"),
         ]
         return sections.first { $0.keys.contains(key) }?.name
     }

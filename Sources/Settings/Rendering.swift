@@ -51,6 +51,8 @@ extension ClientSettings {
         page.mapping("server") { page in
             page.line("address", Page.text(server.description))
             page.line("key", Page.text(serverKey.text))
+            page.line("connect-timeout", Quantity.text(timeouts.connect))
+            page.line("answer-timeout", Quantity.text(timeouts.answer))
         }
         page.identity(identity, path: identityPath)
         page.mapping("services") { page in

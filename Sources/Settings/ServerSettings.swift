@@ -87,7 +87,7 @@ package struct AdmissionSettings: Equatable, Sendable {
     package var pendingPairs: Int
 
     package init(
-        firstByte: Duration = .seconds(3), handshake: Duration = .seconds(5), pairRate: Int = 20, pairBurst: Int = 40,
+        firstByte: Duration = .seconds(5), handshake: Duration = .seconds(20), pairRate: Int = 20, pairBurst: Int = 40,
         pendingPairs: Int = 256
     ) {
         self.firstByte = firstByte

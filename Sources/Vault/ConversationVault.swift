@@ -3,9 +3,16 @@
 package import Pairing
 
 /// Why a conversation was not stored.
-package enum VaultError: Error, Equatable, Sendable {
+package enum VaultError: Error, Equatable, Sendable, CustomStringConvertible {
     /// As many live conversations as the vault may hold. The pairing is refused.
     case full(capacity: Int)
+
+    /// In words, for logs.
+    package var description: String {
+        switch self {
+        case .full(let capacity): "no room for more than \(capacity) conversations"
+        }
+    }
 }
 
 /// The server's store of conversations. Safe to call from every thread.

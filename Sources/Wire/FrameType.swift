@@ -1,7 +1,7 @@
 // The kinds of frame on a carrier, and how long each one's plaintext may be.
 
 /// The first byte of a frame header.
-package enum FrameType: UInt8, Sendable, CaseIterable {
+package enum FrameType: UInt8, Sendable, CaseIterable, CustomStringConvertible {
     /// Client to server: begins a stream (``OpenMessage``).
     case open = 1
     /// Application bytes of the stream, 1...65536.
@@ -51,6 +51,31 @@ package enum FrameType: UInt8, Sendable, CaseIterable {
         case .move: length == MoveMessage.size
         case .moved: length == MovedMessage.size
         case .closed, .ping, .pong, .bye, .confirm, .confirmed, .stays, .leaving: length == 0
+        }
+    }
+}
+
+extension FrameType {
+    /// Its name in the protocol, such as `DATA`.
+    package var description: String {
+        switch self {
+        case .open: "OPEN"
+        case .data: "DATA"
+        case .fin: "FIN"
+        case .closed: "CLOSED"
+        case .refused: "REFUSED"
+        case .abort: "ABORT"
+        case .ping: "PING"
+        case .pong: "PONG"
+        case .rekey: "REKEY"
+        case .bye: "BYE"
+        case .confirm: "CONFIRM"
+        case .confirmed: "CONFIRMED"
+        case .bundle: "BUNDLE"
+        case .move: "MOVE"
+        case .moved: "MOVED"
+        case .stays: "STAYS"
+        case .leaving: "LEAVING"
         }
     }
 }

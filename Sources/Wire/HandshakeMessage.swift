@@ -3,7 +3,7 @@
 //      0x4F 0x57 ("OW")  version 0x01  kind
 
 /// The last byte of a preamble.
-package enum HandshakeKind: UInt8, Sendable, CaseIterable {
+package enum HandshakeKind: UInt8, Sendable, CaseIterable, CustomStringConvertible {
     /// Client to server: begins a pairing.
     case pair = 1
     /// Server to client: answers PAIR.
@@ -14,6 +14,17 @@ package enum HandshakeKind: UInt8, Sendable, CaseIterable {
     case accept = 4
     /// Server to client: pair again. Says nothing more.
     case reject = 5
+
+    /// Its name in the protocol, such as `PAIR`.
+    package var description: String {
+        switch self {
+        case .pair: "PAIR"
+        case .paired: "PAIRED"
+        case .resume: "RESUME"
+        case .accept: "ACCEPT"
+        case .reject: "REJECT"
+        }
+    }
 }
 
 /// Reading a handshake message before its kind is known.

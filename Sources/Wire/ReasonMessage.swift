@@ -1,7 +1,7 @@
 // The plaintext of REFUSED and ABORT frames: one byte that says why.
 
 /// Why there is no stream (REFUSED) or no longer one (ABORT).
-package enum CloseReason: UInt8, Sendable, CaseIterable {
+package enum CloseReason: UInt8, Sendable, CaseIterable, CustomStringConvertible {
     /// The service is not configured, or this device may not use it. The peer learns no more than that.
     case serviceNotAllowed = 1
     /// The target refused the connection.
@@ -22,6 +22,22 @@ package enum CloseReason: UInt8, Sendable, CaseIterable {
     case authorisationWithdrawn = 9
     /// A defect of the sender.
     case internalError = 10
+
+    /// In words, for logs of the side that hears it.
+    package var description: String {
+        switch self {
+        case .serviceNotAllowed: "the service is not configured there, or this device may not use it"
+        case .targetRefused: "the target refused the connection"
+        case .targetTimedOut: "the target did not answer in time"
+        case .targetUnreachable: "the target cannot be reached"
+        case .applicationReset: "the application reset its connection"
+        case .targetReset: "the target reset its connection"
+        case .draining: "it is shutting down, or the conversation is over"
+        case .resourceExhausted: "resources exhausted: descriptors, memory, ports or another limit"
+        case .authorisationWithdrawn: "this device may no longer use the service"
+        case .internalError: "a defect of the program there"
+        }
+    }
 }
 
 /// The content of a REFUSED or ABORT frame.

@@ -8,7 +8,7 @@
 // All of it is plaintext of the frame. All integers big endian.
 
 /// What a record says.
-package enum RecordKind: UInt8, Sendable, CaseIterable {
+package enum RecordKind: UInt8, Sendable, CaseIterable, CustomStringConvertible {
     /// Client to server: begins a stream (``OpenMessage``, whose stream number is the record's).
     case open = 1
     /// Application bytes of the stream, 1...16384.
@@ -34,6 +34,19 @@ package enum RecordKind: UInt8, Sendable, CaseIterable {
         case .refused, .abort: length == ReasonMessage.size
         case .credit: length == CreditMessage.size
         case .heavy: length == 0
+        }
+    }
+
+    /// Its name in the protocol, such as `DATA`.
+    package var description: String {
+        switch self {
+        case .open: "OPEN"
+        case .data: "DATA"
+        case .fin: "FIN"
+        case .refused: "REFUSED"
+        case .abort: "ABORT"
+        case .credit: "CREDIT"
+        case .heavy: "HEAVY"
         }
     }
 }

@@ -2,7 +2,7 @@
 
 /// Bytes received from the peer that are not a message of this protocol version. Always the peer's fault
 /// (or that of whoever changed the bytes on the way): the carrier they arrived on is closed.
-package enum WireError: Error, Equatable, Sendable {
+package enum WireError: Error, Equatable, Sendable, CustomStringConvertible {
     /// A frame type no version 1 endpoint sends.
     case unknownFrameType(UInt8)
     /// The flags byte of a frame header is not zero.
@@ -41,4 +41,29 @@ package enum WireError: Error, Equatable, Sendable {
     case unexpectedHandshakeKind(HandshakeKind)
     /// The pattern byte of a PAIR payload is not one that version 1 knows.
     case unknownPattern(UInt8)
+
+    /// In words, for logs.
+    package var description: String {
+        switch self {
+        case .unknownFrameType(let type): "a frame of the unknown type \(type)"
+        case .flagsNotZero(let flags): "the flags \(flags), which must be 0"
+        case .reservedNotZero: "a reserved field that is not 0"
+        case .illegalFrameLength(let type, let length): "a \(type) frame of \(length) bytes"
+        case .wrongLength(let expected, let received): "a message of \(received) bytes where \(expected) are due"
+        case .unknownAddressFamily(let family): "the unknown address family \(family)"
+        case .malformedServiceID: "a malformed service name"
+        case .unknownOptions(let options): "the unknown options \(options)"
+        case .unknownReason(let reason): "the unknown reason \(reason)"
+        case .malformedRekey: "a malformed REKEY"
+        case .unknownRecordKind(let kind): "a record of the unknown kind \(kind)"
+        case .illegalRecordLength(let kind, let length): "a \(kind) record of \(length) bytes"
+        case .recordWithoutStream: "a record of stream 0"
+        case .malformedFlag(let flag): "the yes-or-no byte \(flag)"
+        case .notOncewire: "bytes that are not of this protocol"
+        case .unsupportedVersion(let version): "protocol version \(version), which this program does not speak"
+        case .unknownHandshakeKind(let kind): "a handshake message of the unknown kind \(kind)"
+        case .unexpectedHandshakeKind(let kind): "\(kind) out of place"
+        case .unknownPattern(let pattern): "the unknown pattern \(pattern)"
+        }
+    }
 }

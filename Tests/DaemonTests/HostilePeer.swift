@@ -33,13 +33,16 @@ final class HostilePeer {
         return HostilePeer(socket, paired.keys)
     }
 
-    /// A server: answers the PAIR that comes in on `socket`.
-    static func answering(_ socket: Socket, as identity: Identity) throws -> HostilePeer {
+    /// A server: answers the PAIR that comes in on `socket`. `keep` gets the conversation.
+    static func answering(
+        _ socket: Socket, as identity: Identity, keep: (Handoff<Conversation>) -> Void = { _ in }
+    ) throws -> HostilePeer {
         try socket.setNoDelay()
         let response = try PairResponder.respond(
             to: try socket.receive(exactly: PairMessage.size), identity: identity, mint: ConversationIDMint(identity),
             lifetimes: Lifetimes(), isKnown: { _ in true }, at: .now)
         try socket.send(response.reply)
+        keep(Handoff(response.paired.conversation))
         return HostilePeer(socket, response.paired.keys)
     }
 

@@ -152,8 +152,9 @@ extension OneAtATime {
                 Misdeed("REFUSED instead of an answer") { peer, _ in try peer.send(.refused, [2]) },
                 Misdeed("CLOSED instead of an answer") { peer, _ in try peer.send(.closed) },
             ]
-            try await withClient { server, _, endpoint in
-                for misdeed in misdeeds {
+            // A client of its own for each: it backs off from a server that does such things.
+            for misdeed in misdeeds {
+                try await withClient { server, _, endpoint in
                     let acted = Inbox<Bool>()
                     server.set { peer in
                         let answer = SmallExchange.answer(to: try Self.takeRequest(peer))
@@ -165,8 +166,8 @@ extension OneAtATime {
                         try await expectReset(misdeed.name, endpoint)
                         return acted.count > 0
                     }
+                    try await expectGoodService(server, endpoint)
                 }
-                try await expectGoodService(server, endpoint)
             }
         }
 

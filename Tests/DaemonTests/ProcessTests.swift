@@ -160,9 +160,6 @@ struct ProcessTests {
 
 // MARK: - The release binary
 
-/// The binary of a release build, which shuts out core files and other processes; `.ci/run` names it.
-private let releaseBinary = ProcessInfo.processInfo.environment["ONCEWIRE_RELEASE_BINARY"]
-
 @Suite("The release binary", .enabled(if: releaseBinary != nil), .timeLimit(.minutes(2)))
 struct ReleaseBinaryTests {
     @Test(

@@ -29,8 +29,8 @@ struct AcceptanceTests {
         #expect(
             settings.conversation
                 == Lifetimes(epoch: .seconds(900), idle: .seconds(3600), lifetime: .seconds(86_400)))
-        #expect(settings.admission.firstByte == .seconds(3))
-        #expect(settings.admission.handshake == .seconds(5))
+        #expect(settings.admission.firstByte == .seconds(5))
+        #expect(settings.admission.handshake == .seconds(20))
         #expect(settings.admission.pairRate == 20)
         #expect(settings.admission.pairBurst == 40)
         #expect(settings.admission.pendingPairs == 256)
@@ -46,6 +46,8 @@ struct AcceptanceTests {
             services: [postgres: ClientService(listen: [.tcp(host: "127.0.0.1", port: 5432)])])
         #expect(settings == expected)
         #expect(settings.services[postgres]?.carrier == .shared)
+        #expect(settings.timeouts.connect == .seconds(10))
+        #expect(settings.timeouts.answer == .seconds(15))
         #expect(settings.pool.floor == 2)
         #expect(settings.pool.cap == 64)
         #expect(settings.waiting.most == 1024)
@@ -89,6 +91,8 @@ struct AcceptanceTests {
         server:
           address: "[2001:db8::1]:7700"
           key: OWN
+          connect-timeout: 2s
+          answer-timeout: 1m
         identity: client.key
         services:
           postgres: {listen: ["127.0.0.1:5432", "[::1]:5432"]}
@@ -140,7 +144,8 @@ struct AcceptanceTests {
         let web = try #require(ServiceID("web"))
         let expected = ClientSettings(
             server: .tcp(host: "2001:db8::1", port: 7700), serverKey: workshop.server.publicKey,
-            identity: workshop.client, identityPath: workshop.path("client.key"),
+            timeouts: ServerTimeouts(connect: .seconds(2), answer: .seconds(60)), identity: workshop.client,
+            identityPath: workshop.path("client.key"),
             services: [
                 postgres: ClientService(listen: [.tcp(host: "127.0.0.1", port: 5432), .tcp(host: "::1", port: 5432)]),
                 redis: ClientService(listen: [.unix(path: "/run/redis.sock")], carrier: .own),

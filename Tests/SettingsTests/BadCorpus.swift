@@ -403,7 +403,7 @@ extension BadCase {
         BadCase(
             "a first byte later than the handshake", server("admission: {handshake: 1s}\n"),
             Expected(
-                "7:24", "admission.first-byte 3s (the default) must not exceed admission.handshake 1s",
+                "7:24", "admission.first-byte 5s (the default) must not exceed admission.handshake 1s",
                 "raise handshake")),
     ]
 }

@@ -121,7 +121,7 @@ struct ExampleTests {
                 checked.insert(key)
             }
         }
-        #expect(checked.count == 24)
+        #expect(checked.count == 26)
     }
 
     /// The dotted names and values of block YAML as rendered; what is named by the user becomes NAME.

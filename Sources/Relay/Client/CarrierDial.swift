@@ -2,6 +2,7 @@
 // stands; nothing waits for it but application connections that found the pool empty.
 internal import Codec
 internal import Pairing
+internal import Settings
 internal import Wire
 
 /// How opening a carrier ended.
@@ -12,6 +13,8 @@ enum CarrierDialResult {
     case rejected(generation: UInt64)
     /// The server is away, or says something that is not of this protocol.
     case failed(String)
+    /// This host lacks something that it takes, and what.
+    case shortage(String)
 }
 
 /// One carrier on its way. `completion` is called exactly once unless it is cancelled.
@@ -27,19 +30,17 @@ final class CarrierDial: Driver, Sleeper {
     private var reader = HandshakeReader(wanted: [.accept, .reject])
     private var isOver = false
 
-    /// The whole handshake, connecting included, must be done in this time.
-    private static let limit: Nanoseconds = 5_000_000_000
-
     init(_ role: ClientRole, completion: @escaping (CarrierDial, CarrierDialResult) -> Void) {
         self.role = role
         self.completion = completion
     }
 
     func start() {
-        deadline = role.shard.arm(self, after: Self.limit)
+        let limit = role.shared.settings.timeouts.connect.nanoseconds
+        deadline = role.shard.arm(self, after: limit)
         let dial = ServerDial(role) { [unowned self] in dialled($0) }
         self.dial = dial
-        dial.start(limit: Self.limit)
+        dial.start(limit: limit)
     }
 
     /// Ends it without calling the completion.
@@ -50,13 +51,16 @@ final class CarrierDial: Driver, Sleeper {
         endpoint?.close()
     }
 
-    func wake(_ timer: Timer, now: Nanoseconds) { finish(.failed("the server does not answer")) }
+    func wake(_ timer: Timer, now: Nanoseconds) {
+        finish(.failed(role.shared.settings.timeouts.words(connected: endpoint != nil)))
+    }
 
     private func dialled(_ result: ServerDialResult) {
         dial = nil
         switch result {
         case .connected(let endpoint): resume(endpoint)
         case .failed(let why): finish(.failed(why))
+        case .shortage(let what): finish(.shortage(what))
         }
     }
 
@@ -64,6 +68,8 @@ final class CarrierDial: Driver, Sleeper {
         role.shard.handledSecrets()
         self.endpoint = endpoint
         endpoint.driver = self
+        deadline?.cancel()
+        deadline = role.shard.arm(self, after: role.shared.settings.timeouts.answer.nanoseconds)
         guard let resumption = role.shared.resume(at: .now) else { return finish(.failed("no conversation")) }
         generation = resumption.generation
         let message = resumption.initiator.message

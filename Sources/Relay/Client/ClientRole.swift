@@ -32,6 +32,8 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
     private var pairer: Pairer?
 
     private var dialRetry: Timer?
+    /// Nobody's hurry cuts this pause short.
+    private var isRetryFixed = false
     private var patience: Timer?
     private var upkeep: Timer?
     /// No carrier will come from another loop any more.
@@ -210,6 +212,7 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
     private func turnAway(_ application: Application, _ why: String) {
         shared.waiting.wrappingSubtract(1, ordering: .relaxed)
         application.endpoint.reset()
+        shared.watch.turnedAway()
         shard.counters.brokenStreams &+= 1
         shard.emit(.applicationTurnedAway(application.service, why))
     }
@@ -254,6 +257,7 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
     private func hurry() {
         guard shared.hasConversation(at: .now) else { return requestPairing(urgently: true) }
         if let dialRetry {
+            guard !isRetryFixed else { return }
             dialRetry.cancel()
             self.dialRetry = nil
             let earliest = dialledAt &+ Self.pace
@@ -269,7 +273,7 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
     private func refill() {
         guard !hasLeft, dialRetry == nil else { return }
         let ahead = shard.isDraining ? 0 : max(0, pool.floor - pool.count)
-        let missing = min(wanted + ahead, Self.dialLimit) - dials.count
+        let missing = min(wanted + ahead, backoff.isWary ? 1 : Self.dialLimit) - dials.count
         guard missing > 0 else { return }
         guard shared.hasConversation(at: .now) else {
             if !waiting.isEmpty { requestPairing(urgently: true) }
@@ -292,7 +296,8 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
     private func dialled(_ result: CarrierDialResult) {
         switch result {
         case .opened(let carrier):
-            backoff.reset()
+            backoff.gotThrough()
+            tell(shared.watch.answers(at: shard.now))
             shard.counters.resumes &+= 1
             adopt(carrier)
             give(carrier)
@@ -304,13 +309,45 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
             requestPairing(urgently: !waiting.isEmpty)
         case .failed(let why):
             shard.emit(.carrierLost("cannot open a carrier: \(why)"))
+            tell(shared.watch.unreached(why, at: shard.now))
+            dialFailed()
+        case .shortage(let what):
+            shard.emit(.shortage(server: shared.settings.server.description, what))
             dialFailed()
         }
     }
 
     private func dialFailed() {
         guard dialRetry == nil, !hasLeft else { return }
+        isRetryFixed = false
         dialRetry = shard.arm(self, after: backoff.next(inDemand: !waiting.isEmpty))
+    }
+
+    /// The server gave a carrier and took it away before it was of use.
+    private func wasUseless() {
+        guard dialRetry == nil, !hasLeft else { return }
+        isRetryFixed = true
+        dialRetry = shard.arm(self, after: backoff.nextAfterUseless())
+    }
+
+    private func tell(_ event: RelayEvent?) {
+        if let event, !shard.isDraining { shard.emit(event) }
+    }
+
+    /// Notes that carriers have been of use, and whether the server was heard.
+    private func lookAtServer() {
+        let conversation = shared.conversation
+        if let useful = carriers.values.first(where: { isUseful($0) && $0.belongs(to: conversation) }) {
+            wasUseful(useful)
+        }
+        tell(shared.watch.look(heard: carriers.values.lazy.map(\.lastHeard).max(), at: shard.now))
+    }
+
+    private func isUseful(_ carrier: Carrier) -> Bool { shard.now &- carrier.since >= Backoff.useful }
+
+    private func wasUseful(_ carrier: Carrier) {
+        backoff.reset()
+        shared.wasUseful(carrier.peer.conversation)
     }
 
     private func requestPairing(urgently: Bool) {
@@ -331,7 +368,6 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
     func established(_ generation: UInt64) {
         dialRetry?.cancel()
         dialRetry = nil
-        backoff.reset()
         upkeep?.cancel()
         armUpkeep()
         // Carriers of the conversation before end with it; streams that are open go on.
@@ -370,6 +406,7 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
     // MARK: CarrierOwner
 
     func carrierConfirmed(_ carrier: Carrier) {
+        tell(shared.watch.answers(at: shard.now))
         pairer?.confirmed(carrier)
         give(carrier)
     }
@@ -395,6 +432,11 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
     }
     func carrier(_ carrier: Carrier, takesOver message: MoveMessage) { carrier.violated("MOVE by a server") }
     func carrierIsShared(_ carrier: Carrier) {}
+    func carrier(_ carrier: Carrier, wasRefused service: ServiceID?, _ reason: CloseReason) {
+        guard let service else { return }
+        shard.emit(.streamRefused(service, server: shared.settings.server.description, reason))
+    }
+
     func carrierSaidBye(_ carrier: Carrier) { carrier.violated("BYE by a server") }
     func carrierMayGoOn(_ carrier: Carrier) -> Bool { true }
 
@@ -441,11 +483,20 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
         switch end {
         case .orderly: break
         case .streamBroken(let why): shard.emit(.streamBroken(carrier.service, why))
-        case .lost(let why): shard.emit(.carrierLost(why))
+        case .lost(let why):
+            shard.emit(.carrierLost(why))
+            let isLast = carriers.isEmpty && shard.kind != .heavy
+            tell(shared.watch.carrierBroke(why, resets: carrier.streamsReset, isLast: isLast, at: shard.now))
         }
         guard !shard.isDraining else { return leaveIfDone() }
-        // A server that takes carriers only to drop them is not asked again at once.
-        if carrier.service == nil, shard.now &- carrier.since < 1_000_000_000 { dialFailed() } else { refill() }
+        if carriers.isEmpty, shard.kind != .heavy { tell(shared.watch.lastCarrierEnded()) }
+        if isUseful(carrier) {
+            wasUseful(carrier)
+        } else if carrier.wasEndedByPeer(end) {
+            // A server that takes carriers only to drop them is not asked again at once.
+            wasUseless()
+        }
+        refill()
     }
 
     // MARK: Time
@@ -474,6 +525,7 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
         } else if timer === upkeep {
             for carrier in pool.trim() { carrier.end(.orderly) }
             heavy.removeAll { !$0.mayMove }
+            lookAtServer()
             lookAfterConversation()
             armUpkeep()
         }

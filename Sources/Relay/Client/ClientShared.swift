@@ -23,6 +23,8 @@ final class ClientShared: Sendable {
         /// The server said REJECT: no more carriers of this conversation. Those that are open stay usable,
         /// because REJECT proves nothing: anybody on the way can say it.
         var isRejected = false
+        /// A carrier of this conversation, or of this generation if it is over, was of use before REJECT.
+        var wasUseful = false
         /// What the client is ahead of the server by: 1/64 of the time the conversation may rest or live.
         var margin = Duration.zero
 
@@ -51,8 +53,12 @@ final class ClientShared: Sendable {
     }
     private let state = Mutex(State())
 
+    /// Whether the server answers, for the log.
+    let watch: ServerWatch
+
     init(_ settings: ClientSettings, loops: Int) {
         self.settings = settings
+        watch = ServerWatch(settings.server.description)
         loopsLeft = Atomic(loops)
     }
 
@@ -74,6 +80,7 @@ final class ClientShared: Sendable {
             let lifetimes = state.conversation?.lifetimes ?? Lifetimes()
             state.margin = min(lifetimes.idle, lifetimes.lifetime) / 64
             state.isRejected = false
+            state.wasUseful = false
             state.generation += 1
             return state.generation
         }
@@ -147,6 +154,18 @@ final class ClientShared: Sendable {
             state.isRejected = true
             return true
         }
+    }
+
+    /// A carrier of this conversation was of use.
+    func wasUseful(_ id: ConversationID) {
+        state.withLock { state in
+            if !state.isRejected, state.conversation?.id == id { state.wasUseful = true }
+        }
+    }
+
+    /// What became of the last conversation that was established; the first has generation 1.
+    var lastConversation: (generation: UInt64, isRejected: Bool, wasUseful: Bool) {
+        state.withLock { ($0.generation, $0.isRejected, $0.wasUseful) }
     }
 
     /// Forgets the conversation.

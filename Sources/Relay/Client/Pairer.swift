@@ -1,5 +1,5 @@
 // Pairs, and pairs again, for all shards of a client: lives on the first shard, one attempt at a time,
-// with a growing pause after each failed one.
+// with a growing pause after each failed one, and after each conversation that came to nothing.
 internal import Pairing
 internal import Settings
 internal import Synchronization
@@ -12,8 +12,12 @@ final class Pairer: Sleeper {
     private var unconfirmed: (carrier: Carrier, conversation: Handoff<Conversation>)?
     private var backoff = Backoff()
     private var retry: Timer?
+    /// Nobody's hurry cuts this pause short: the server is there, and asking it costs both ends.
+    private var isRetryFixed = false
     private var confirmDeadline: Timer?
     private var startedAt: Nanoseconds = 0
+    /// The conversation that was judged last, by its generation: one REJECT counts once.
+    private var judged: UInt64 = 0
 
     /// Attempts begin at least this far apart, however many application connections ask.
     private static let pace: Nanoseconds = 100_000_000
@@ -27,16 +31,32 @@ final class Pairer: Sleeper {
         guard attempt == nil, unconfirmed == nil else { return }
         guard renewing || !role.shared.hasConversation(at: .now) else { return }
         if let retry {
-            guard urgently else { return }
+            guard urgently, !isRetryFixed else { return }
             retry.cancel()
             self.retry = nil
         }
+        if hasComeToNothing { return pause(for: backoff.nextAfterUseless(), isFixed: true) }
         let earliest = startedAt &+ Self.pace
         if role.shard.now < earliest, startedAt > 0 {
-            retry = role.shard.arm(self, after: earliest &- role.shard.now)
+            pause(for: earliest &- role.shard.now, isFixed: false)
         } else {
             start()
         }
+    }
+
+    /// Whether the server has rejected the last conversation before anything came of it. A conversation whose carriers
+    /// were of use makes good what was before.
+    private var hasComeToNothing: Bool {
+        let last = role.shared.lastConversation
+        if last.wasUseful { backoff.reset() }
+        guard last.generation != judged else { return false }
+        judged = last.generation
+        return last.isRejected && !last.wasUseful
+    }
+
+    private func pause(for delay: Nanoseconds, isFixed: Bool) {
+        isRetryFixed = isFixed
+        retry = role.shard.arm(self, after: delay)
     }
 
     /// Gives up.
@@ -53,7 +73,8 @@ final class Pairer: Sleeper {
             retry = nil
             start()
         } else if timer === confirmDeadline {
-            unconfirmed?.carrier.lost("the server did not confirm")
+            let limit = role.shared.settings.timeouts.answer
+            unconfirmed?.carrier.lost("the server did not confirm within \(inWords(limit))")
         }
     }
 
@@ -67,19 +88,23 @@ final class Pairer: Sleeper {
     private func ended(_ result: PairingResult) {
         attempt = nil
         switch result {
-        case .failed(let why): failed(why)
+        case .unreached(let why):
+            if let event = role.shared.watch.unreached(why, at: role.shard.now) { role.shard.emit(event) }
+            let isInDemand = role.shared.waiting.load(ordering: .relaxed) > 0
+            failed(why, retryIn: backoff.next(inDemand: isInDemand), isFixed: false)
+        case .failed(let why): failed(why, retryIn: backoff.nextAfterUseless(), isFixed: true)
         case .answered(let carrier, let conversation):
             unconfirmed = (carrier, conversation)
-            confirmDeadline = role.shard.arm(self, after: 5_000_000_000)
+            confirmDeadline = role.shard.arm(self, after: role.shared.settings.timeouts.answer.nanoseconds)
             role.adopt(carrier)
             carrier.advance()
         }
     }
 
-    private func failed(_ why: String) {
-        let delay = backoff.next(inDemand: role.shared.waiting.load(ordering: .relaxed) > 0)
-        retry = role.shard.arm(self, after: delay)
-        role.shard.emit(.pairingFailed(why, retryIn: .nanoseconds(delay)))
+    private func failed(_ why: String, retryIn delay: Nanoseconds, isFixed: Bool) {
+        pause(for: delay, isFixed: isFixed)
+        let server = role.shared.settings.server.description
+        role.shard.emit(.pairingFailed(server: server, why, retryIn: .nanoseconds(delay)))
     }
 
     /// The pairing's carrier heard CONFIRMED: only now does the conversation count.
@@ -87,10 +112,14 @@ final class Pairer: Sleeper {
         guard unconfirmed?.carrier === carrier, let conversation = unconfirmed?.conversation.take() else { return }
         unconfirmed = nil
         confirmDeadline?.cancel()
-        backoff.reset()
+        backoff.gotThrough()
         let generation = role.shared.establish(conversation)
         role.shard.counters.pairings &+= 1
-        role.shard.emit(.paired(role.shared.settings.serverKey, .nanoseconds(role.shard.now &- startedAt)))
+        let settings = role.shared.settings
+        role.shard.emit(
+            .paired(
+                with: "server \(settings.serverKey.text)", at: settings.server.description,
+                .nanoseconds(role.shard.now &- startedAt)))
         role.tellAll { $0.established(generation) }
     }
 
@@ -99,6 +128,7 @@ final class Pairer: Sleeper {
         guard unconfirmed?.carrier === carrier else { return }
         unconfirmed = nil
         confirmDeadline?.cancel()
-        failed("the connection ended before the server confirmed")
+        failed(
+            "the connection ended before the server confirmed", retryIn: backoff.nextAfterUseless(), isFixed: true)
     }
 }

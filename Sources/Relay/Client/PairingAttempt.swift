@@ -9,6 +9,9 @@ internal import Wire
 enum PairingResult {
     /// The pairing stands on the client's side; the carrier has CONFIRM due and waits for CONFIRMED.
     case answered(Carrier, Handoff<Conversation>)
+    /// The server could not be reached, or does not answer.
+    case unreached(String)
+    /// The server was reached, and it came to nothing.
     case failed(String)
 }
 
@@ -27,18 +30,17 @@ final class PairingAttempt: Driver, Sleeper {
     private var isAnswered = false
     private var isOver = false
 
-    private static let limit: Nanoseconds = 5_000_000_000
-
     init(_ role: ClientRole, completion: @escaping (PairingResult) -> Void) {
         self.role = role
         self.completion = completion
     }
 
     func start() {
-        deadline = role.shard.arm(self, after: Self.limit)
+        let limit = role.shared.settings.timeouts.connect.nanoseconds
+        deadline = role.shard.arm(self, after: limit)
         let dial = ServerDial(role) { [unowned self] in dialled($0) }
         self.dial = dial
-        dial.start(limit: Self.limit)
+        dial.start(limit: limit)
     }
 
     /// Ends it without calling the completion.
@@ -50,7 +52,9 @@ final class PairingAttempt: Driver, Sleeper {
         initiator = nil
     }
 
-    func wake(_ timer: Timer, now: Nanoseconds) { finish(.failed("the server does not answer")) }
+    func wake(_ timer: Timer, now: Nanoseconds) {
+        finish(.unreached(role.shared.settings.timeouts.words(connected: endpoint != nil)))
+    }
 
     private func dialled(_ result: ServerDialResult) {
         dial = nil
@@ -58,8 +62,10 @@ final class PairingAttempt: Driver, Sleeper {
         case .connected(let endpoint):
             self.endpoint = endpoint
             endpoint.driver = self
+            deadline?.cancel()
+            deadline = role.shard.arm(self, after: role.shared.settings.timeouts.answer.nanoseconds)
             makePair()
-        case .failed(let why): finish(.failed(why))
+        case .failed(let why), .shortage(let why): finish(.unreached(why))
         }
     }
 
@@ -93,7 +99,11 @@ final class PairingAttempt: Driver, Sleeper {
         switch reader.read(from: endpoint) {
         case .more: return
         case .useless(let why):
-            finish(.failed("\(why) (does the server know this device's key, and is the server's key right?)"))
+            let key = role.shared.settings.identity.publicKey.text
+            finish(
+                .failed(
+                    "\(why); is this device's key, \(key), under `devices:` there, and `server.key` here the server's?")
+            )
         case .message(_, let reply): answered(reply)
         }
     }

@@ -8,6 +8,8 @@ enum ServerDialResult {
     case connected(Endpoint)
     /// Not reached, and why.
     case failed(String)
+    /// This host lacks something that connecting takes, and what.
+    case shortage(String)
 }
 
 /// One attempt to reach the server. `completion` is called at most once, and not after `cancel`.
@@ -49,7 +51,9 @@ final class ServerDial: Dialler {
         dial = nil
         switch result {
         case .connected(let endpoint): finish(.connected(endpoint))
-        case .failed(let error): finish(.failed(errorText(error)))
+        case .failed(let error):
+            finish(
+                isShortage(error) ? .shortage("resources exhausted: \(errorText(error))") : .failed(errorText(error)))
         case .timedOut: finish(.failed("connecting timed out"))
         }
     }
@@ -58,5 +62,12 @@ final class ServerDial: Dialler {
         let completion = completion
         self.completion = nil
         completion?(result)
+    }
+}
+
+extension ServerTimeouts {
+    /// What was waited for too long, in words.
+    func words(connected: Bool) -> String {
+        connected ? "no answer within \(inWords(answer))" : "no connection within \(inWords(connect))"
     }
 }

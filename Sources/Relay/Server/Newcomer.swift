@@ -101,7 +101,11 @@ final class Newcomer: Driver, Sleeper {
     private func answered(_ result: Result<Response, PairingError>) {
         guard endpoint.isOpen else { return }
         switch result {
-        case .failure(let error): turnAway("\(error)")
+        case .failure(let error):
+            if case .peer(.unknownDevice(let key)) = error {
+                role.shard.emit(.unknownDevice(key, from: address.text))
+            }
+            turnAway("\(error)")
         case .success(let response):
             guard let paired = response.paired.take(), endpoint.sendWhole(response.reply) else {
                 return turnAway("gone before PAIRED")

@@ -162,19 +162,25 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
         }
         shard.counters.pairings &+= 1
         carrier.due.insert(.confirmed)
-        shard.emit(.paired(carrier.peer.device, .nanoseconds(shard.now &- confirmation.since)))
+        let device = place(of: carrier)
+        shard.emit(
+            .paired(
+                with: "device \(device.name), \(carrier.peer.device.text),", at: device.address,
+                .nanoseconds(shard.now &- confirmation.since)))
     }
 
     func carrier(_ carrier: Carrier, opens message: OpenMessage) { open(message, on: carrier, for: carrier) }
 
     func carrier(_ carrier: Carrier, opens message: OpenMessage, as stream: SharedStream) {
-        guard shard.counters.streamsOpen <= connectionLimit else { return stream.refuse(.resourceExhausted) }
+        guard shard.counters.streamsOpen <= connectionLimit else {
+            return stream.turnDown("limits.connections is reached")
+        }
         open(message, on: carrier, for: stream)
     }
 
     private func open(_ message: OpenMessage, on carrier: Carrier, for stream: some TargetSeeker) {
         guard let route = route(message.service, for: carrier) else {
-            shard.emit(.refused(device: carrier.peer.device, service: message.service.text))
+            shard.emit(.refused(device: place(of: carrier), service: message.service.text))
             return stream.refuse(.serviceNotAllowed)
         }
         // Nothing expired is served, whether or not a sweep has come by; clients stop a little earlier.
@@ -190,8 +196,8 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
             switch answer {
             case .found(let addresses):
                 stream.dial(addresses, limit: route.limit &- min(shard.now &- asked, route.limit))
-            case .failed: stream.refuse(.targetUnreachable)
-            case .timedOut: stream.refuse(.targetTimedOut)
+            case .failed(let why): stream.refuse(for: .unknownName(why))
+            case .timedOut: stream.refuse(for: .timedOut)
             }
         }
     }
@@ -227,6 +233,7 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
     }
 
     func carrierLostStream(_ carrier: Carrier) { shared.vault.touch(carrier.peer.conversation, at: shard.moment) }
+    func carrier(_ carrier: Carrier, wasRefused service: ServiceID?, _ reason: CloseReason) {}
     func carrierLeaves(_ carrier: Carrier) { carrier.violated("LEAVING by a client") }
     func streamIsHeavy(_ stream: SharedStream) {}
 
@@ -241,7 +248,7 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
         defer { carrier.end(.orderly) }
         guard shared.vault.isLive(id, at: .now) else { return }
         shared.vault.remove(id)
-        shard.emit(.conversationEnded("\(carrier.peer.device.text) logged off"))
+        shard.emit(.conversationEnded("device \(shared.name(of: carrier.peer.device)) logged off"))
         for mailbox in loops.mailboxes {
             mailbox.post { shard in (shard.role as? ServerRole)?.endCarriers(of: id) }
         }
@@ -254,7 +261,10 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
         switch end {
         case .orderly: break
         case .streamBroken(let why): shard.emit(.streamBroken(carrier.service, why))
-        case .lost(let why): shard.emit(.carrierLost(why))
+        case .lost(let why):
+            shard.emit(.carrierLost(why))
+            let resets = carrier.streamsReset
+            if resets > 0 { shard.emit(.deviceLost(place(of: carrier), why, resets: resets)) }
         }
     }
 

@@ -30,6 +30,9 @@ final class ServerShared: Sendable {
         routes = Dictionary(uniqueKeysWithValues: settings.services.map { ($0, Route($0, $1)) })
     }
 
+    /// What the configuration calls the device with this key; the key's text if it is not configured.
+    func name(of device: PublicKey) -> String { devices[device]?.name ?? device.text }
+
     /// Where streams of the service go, if this device may use it.
     func route(_ id: ServiceID, for device: PublicKey) -> Route? {
         guard let device = devices[device], device.services.contains(id) else { return nil }

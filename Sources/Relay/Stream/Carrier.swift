@@ -51,6 +51,8 @@ protocol CarrierOwner: AnyObject {
     func carrierIsIdle(_ carrier: Carrier)
     /// Whether the conversation may go on using this carrier; asked at every REKEY.
     func carrierMayGoOn(_ carrier: Carrier) -> Bool
+    /// The server refused a stream, which is reset (client only).
+    func carrier(_ carrier: Carrier, wasRefused service: ServiceID?, _ reason: CloseReason)
     /// The peer logged off.
     func carrierSaidBye(_ carrier: Carrier)
     /// The last call: the carrier is closed.
@@ -196,6 +198,8 @@ final class Carrier: LastingDriver, Sleeper {
     private(set) var isRetiring = false
     /// The server said LEAVING (client only).
     private var leavingHeard = false
+    /// How many application connections its end reset, once it is closed.
+    private(set) var streamsReset = 0
     /// The link ended after the stream was complete; only the last bytes are still to be written.
     var linkIsGone = false
 
@@ -436,6 +440,7 @@ final class Carrier: LastingDriver, Sleeper {
     /// because not every byte has arrived or left.
     func end(_ how: CarrierEnd) {
         guard phase != .closed else { return }
+        let brokenBefore = shard.counters.brokenStreams
         phase = .closed
         partFromStreams(how)
         heartbeat?.cancel()
@@ -447,6 +452,7 @@ final class Carrier: LastingDriver, Sleeper {
         rekey = RekeyState()
         keys = nil
         shard.counters.carriersOpen -= 1
+        streamsReset = Int(shard.counters.brokenStreams &- brokenBefore)
         owner.carrierClosed(self, how)
     }
 

@@ -51,7 +51,7 @@ extension Carrier {
             due.insert(.ping)
         } else {
             let silence = now &- min(lastHeard, now)
-            if silence >= timings.deadAfter { return lost("nothing heard for \(silence / 1_000_000) ms") }
+            if silence >= timings.deadAfter { return lost("nothing heard for \(inWords(.nanoseconds(silence)))") }
             let isSilent = keys?.sending.next == sentAtHeartbeat
             if isSilent || silence >= timings.heartbeat / 2, phase != .confirming { due.insert(.ping) }
         }

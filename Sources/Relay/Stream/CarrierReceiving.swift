@@ -311,6 +311,7 @@ extension Carrier {
             return violated("\(type) without a stream")
         }
         guard type == .abort || side == .client else { return violated("REFUSED by a client") }
+        if type == .refused { owner.carrier(self, wasRefused: service, message.reason) }
         end(.streamBroken("the other side says: \(message.reason)"))
     }
 

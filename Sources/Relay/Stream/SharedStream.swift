@@ -119,9 +119,7 @@ final class SharedStream: LastingDriver, Dialler {
             app = target
             if let doomed { return breakOff(doomed) }
             advance()
-        case .failed(ECONNREFUSED): refuse(.targetRefused)
-        case .failed: refuse(.targetUnreachable)
-        case .timedOut: refuse(.targetTimedOut)
+        case .failed, .timedOut: refuse(after: result)
         }
     }
 
@@ -341,6 +339,7 @@ final class SharedStream: LastingDriver, Dialler {
     private func receive(_ kind: RecordKind, _ message: ReasonMessage) {
         guard kind == .abort || carrier.side == .client else { return carrier.violated("REFUSED by a client") }
         let why = "the other side says: \(message.reason)"
+        if kind == .refused { carrier.owner.carrier(carrier, wasRefused: service, message.reason) }
         writeReceived()
         // Directly connected, the target would still get what was sent before.
         if carrier.side == .server, awaitsTarget, !backlog.isEmpty { doomed = why } else { breakOff(why) }

@@ -24,7 +24,7 @@ final class DemoDiary: Sendable {
     /// Keeps what matters of an event of the daemon named `who`.
     func note(_ event: RelayEvent, from who: String) {
         entries.withLock { entries in
-            if case .paired(_, let took) = event, who == "client" { entries.pairing = took }
+            if case .paired(_, _, let took) = event, who == "client" { entries.pairing = took }
             if event.level >= .warning, entries.warnings.count < 3 { entries.warnings.append("\(who): \(event)") }
         }
     }

@@ -154,7 +154,7 @@ import Wire
         forger.link.close()
         #expect(forger.bench.turn { forger.carrier.phase == .closed })
         #expect(
-            forger.owner.brokenBecause == "the other side says: targetRefused",
+            forger.owner.brokenBecause == "the other side says: \(CloseReason.targetRefused)",
             "\(String(describing: forger.owner.ending))")
     }
 }

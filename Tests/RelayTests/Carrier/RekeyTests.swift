@@ -181,6 +181,6 @@ import Wire
         }
         #expect(tunnel.client.phase == .closed && tunnel.server.phase == .closed)
         #expect(tunnel.serverOwner.calls.contains(.mayGoOn))
-        #expect(tunnel.clientOwner.brokenBecause == "the other side says: authorisationWithdrawn")
+        #expect(tunnel.clientOwner.brokenBecause == "the other side says: \(CloseReason.authorisationWithdrawn)")
     }
 }

@@ -26,7 +26,7 @@ import Wire
         #expect(tunnel.turn { tunnel.bench.shard.counters.bytesIn == 3 })
         stream.application.reset()
         expectReset(tunnel, stream.target)
-        #expect(tunnel.serverOwner.brokenBecause == "the other side says: applicationReset")
+        #expect(tunnel.serverOwner.brokenBecause == "the other side says: \(CloseReason.applicationReset)")
         #expect(tunnel.clientOwner.brokenBecause?.hasPrefix("application: ") == true)
     }
 
@@ -38,7 +38,7 @@ import Wire
         #expect(tunnel.turn { tunnel.bench.shard.counters.bytesIn == 3 })
         stream.target.reset()
         expectReset(tunnel, stream.application)
-        #expect(tunnel.clientOwner.brokenBecause == "the other side says: targetReset")
+        #expect(tunnel.clientOwner.brokenBecause == "the other side says: \(CloseReason.targetReset)")
         #expect(tunnel.serverOwner.brokenBecause?.hasPrefix("target: ") == true)
     }
 

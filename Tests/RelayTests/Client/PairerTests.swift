@@ -74,13 +74,47 @@ import Testing
         pairer.stop()
     }
 
-    @Test("After REJECT the conversation does not stand any more")
+    @Test("After REJECT the conversation does not stand any more, and one that was of use is replaced at once")
     func rejected() throws {
         try establish()
+        role.shared.wasUseful(try #require(role.shared.conversation))
         #expect(role.shared.rejected(generation: 1))
         let pairer = Pairer(role)
         pairer.request(urgently: true)
         #expect(bench.turn { arrivals() == 1 })
         pairer.stop()
+    }
+
+    @Test("What is said of a conversation after its REJECT, or of another one, does not make it one that was of use")
+    func uselessAfterAll() throws {
+        try establish()
+        let first = try #require(role.shared.conversation)
+        #expect(role.shared.rejected(generation: 1))
+        role.shared.wasUseful(first)
+        #expect(!role.shared.lastConversation.wasUseful)
+        try establish()
+        role.shared.wasUseful(first)
+        #expect(!role.shared.lastConversation.wasUseful)
+    }
+
+    @Test("A server that rejects each conversation at once is paired with ever more seldom, however urgent it is")
+    func rejectsAll() throws {
+        let pairer = Pairer(role)
+        var generation: UInt64 = 0
+        for longest in [50, 100, 200, 400, 800, 1600, 3200, 5000, 5000] {
+            try establish()
+            generation += 1
+            #expect(role.shared.rejected(generation: generation))
+            // REJECT comes to several loops, and applications come all the time.
+            for _ in 0..<3 { pairer.request(urgently: true) }
+            bench.pass(.milliseconds(longest / 2 - 1))
+            pairer.request(urgently: true)
+            bench.turn()
+            #expect(arrivals() == 0, "an attempt before half of \(longest) ms")
+            bench.pass(.milliseconds(longest / 2 + 1))
+            #expect(bench.turn { arrivals() == 1 }, "no attempt after \(longest) ms")
+            // The server closes; to the pairer this attempt never was.
+            pairer.stop()
+        }
     }
 }

@@ -18,6 +18,7 @@ final class RecordingOwner: CarrierOwner {
         case takesOver(MoveMessage)
         case idle
         case mayGoOn
+        case refused(CloseReason)
         case bye
         case closed
     }
@@ -84,6 +85,10 @@ final class RecordingOwner: CarrierOwner {
     func carrierMayGoOn(_ carrier: Carrier) -> Bool {
         calls.append(.mayGoOn)
         return mayGoOn
+    }
+
+    func carrier(_ carrier: Carrier, wasRefused service: ServiceID?, _ reason: CloseReason) {
+        calls.append(.refused(reason))
     }
 
     func carrierSaidBye(_ carrier: Carrier) { calls.append(.bye) }

@@ -44,4 +44,25 @@ import Testing
         backoff.reset()
         #expect(backoff.next(inDemand: false) { $0.upperBound } == Backoff.first)
     }
+
+    @Test("What is of no use is asked for ever more seldom, and no success along the way changes that")
+    func useless() {
+        var backoff = Backoff()
+        let delays = (0..<9).map { _ in
+            backoff.gotThrough()
+            return backoff.nextAfterUseless { $0.upperBound } / 1_000_000
+        }
+        #expect(delays == [50, 100, 200, 400, 800, 1600, 3200, 5000, 5000])
+        #expect(backoff.isWary)
+        backoff.reset()
+        #expect(!backoff.isWary && backoff.nextAfterUseless { $0.upperBound } == Backoff.first)
+    }
+
+    @Test("An attempt that got through ends the pause for those that did not")
+    func gotThrough() {
+        var backoff = Backoff()
+        for _ in 0..<5 { _ = backoff.next(inDemand: false) }
+        backoff.gotThrough()
+        #expect(backoff.next(inDemand: false) { $0.upperBound } == Backoff.first && !backoff.isWary)
+    }
 }

@@ -48,10 +48,11 @@ final class RolesBench {
         let identity = Identity.generate()
         let names = (0..<devices).map { _ in Identity.generate() }
         let door = try ListeningSocket.open(.tcp(host: "127.0.0.1", port: 0))
+        let (doorAddress, targetAddress) = (try #require(door.address), try #require(targets.address))
         let common = CommonSettings(heartbeat: .seconds(10), deadAfter: .seconds(30))
         let settings = ServerSettings(
-            listen: [door.address], identity: identity,
-            services: [Self.service: ServerService(target: targets.address)],
+            listen: [doorAddress], identity: identity,
+            services: [Self.service: ServerService(target: targetAddress)],
             devices: names.enumerated().map {
                 Device(name: "device-\($0)", key: $1.publicKey, services: [Self.service])
             }, common: common, admission: AdmissionSettings(pairRate: 1000, pairBurst: 1000))
@@ -67,8 +68,8 @@ final class RolesBench {
             let entry = try ListeningSocket.open(.tcp(host: "127.0.0.1", port: 0), resetting: true)
             entries.append(entry)
             let settings = ClientSettings(
-                server: door.address, serverKey: identity.publicKey, identity: name,
-                services: [Self.service: ClientService(listen: [entry.address], carrier: carrier)], common: common)
+                server: doorAddress, serverKey: identity.publicKey, identity: name,
+                services: [Self.service: ClientService(listen: [try #require(entry.address)], carrier: carrier)], common: common)
             let shared = ClientShared(settings, loops: 2)
             let client = try Daemon<ClientRole>(clock: clock)
             clients.append(client)
@@ -111,7 +112,8 @@ final class RolesBench {
     }
 
     private func connect(to entry: ListeningSocket) throws -> TestSocket {
-        let address = try #require(SocketAddress(literal: entry.address))
+        let bound = try #require(entry.address)
+        let address = try #require(SocketAddress(literal: bound))
         let fd = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         try #require(address.withPointer { Glibc.connect(fd, $0, $1) } == 0)
         _ = fcntl(fd, F_SETFL, O_NONBLOCK)

@@ -1,0 +1,31 @@
+// What the client is told of a target that cannot be had, and what the server's log says.
+import Glibc
+import Testing
+import Wire
+
+@testable import Relay
+
+@Suite struct TargetFailureTests {
+    @Test(
+        "What this host lacks is told as exhausted resources, and not as a target that cannot be reached",
+        arguments: [EMFILE, ENFILE, ENOMEM, ENOBUFS, EADDRNOTAVAIL])
+    func shortage(error: Int32) {
+        let failure = TargetFailure.error(error)
+        #expect(failure.reason == .resourceExhausted && failure.reason.rawValue == 8)
+        #expect(failure.text(limit: nil).contains(errorText(error)))
+        if error != EADDRNOTAVAIL { #expect(failure.text(limit: nil).hasPrefix("resources exhausted: ")) }
+    }
+
+    @Test("A refusal, silence, and everything else have their reasons and words")
+    func others() {
+        #expect(TargetFailure.error(ECONNREFUSED).reason == .targetRefused)
+        #expect(TargetFailure.error(ECONNREFUSED).text(limit: nil) == "Connection refused")
+        for error in [EHOSTUNREACH, ENETUNREACH, ENOENT, EACCES] {
+            #expect(TargetFailure.error(error).reason == .targetUnreachable)
+            #expect(TargetFailure.error(error).text(limit: nil) == errorText(error))
+        }
+        #expect(TargetFailure.timedOut.reason == .targetTimedOut)
+        #expect(TargetFailure.timedOut.text(limit: 1_000_000_000) == "no answer within 1 s")
+        #expect(TargetFailure.unknownName("no such name").reason == .targetUnreachable)
+    }
+}
