@@ -43,6 +43,10 @@ const unsigned char *ch_fill_stack(size_t count, unsigned char pattern);
 /// How many of the `count` bytes at `lowest`, from there upwards, still are `pattern`.
 size_t ch_count_pattern(const unsigned char *lowest, size_t count, unsigned char pattern);
 
+/// Makes the kernel drop whatever arrives for a TCP socket from now on, unseen and unacknowledged, as if the host were
+/// gone (SO_ATTACH_FILTER, socket(7)). 0, or -1 with errno.
+int ch_deafen(int fd);
+
 /// accept4(2) with SOCK_CLOEXEC.
 int ch_accept(int listener);
 
