@@ -31,7 +31,7 @@ enum Debt {
     /// A stream, while other devices want something of the loop too: more than the loop spends on it.
     static var stream: Nanoseconds { 100_000 }
     /// What is lent without a pause.
-    static var credit: Nanoseconds { 1_000_000 }
+    static var credit: Nanoseconds { 4_000_000 }
 }
 
 /// One device's on one loop.
@@ -41,6 +41,7 @@ final class Allowance {
     private var turn: UInt64 = 0
     private var spent = 0
     private var owesUntil: Nanoseconds = 0
+    private var restsUntil: Nanoseconds = 0
 
     /// Units in one turn: some 200 µs.
     static var whole: Int { 2000 }
@@ -59,8 +60,10 @@ final class Allowance {
     /// Runs up a debt of `time`.
     func owe(_ time: Nanoseconds, now: Nanoseconds) { owesUntil = max(owesUntil, now) &+ time }
 
-    /// How long the device's carriers are not to be read; 0 if they may be.
+    /// How long the device's carriers are not to be read; 0 if they may be. A debt that has reached the credit is waited
+    /// for as a whole: many small slices would cost the loop more than the work itself.
     func pause(now: Nanoseconds) -> Nanoseconds {
-        owesUntil > now &+ Debt.credit ? owesUntil &- now &- Debt.credit : 0
+        if owesUntil > now &+ Debt.credit { restsUntil = owesUntil }
+        return restsUntil > now ? restsUntil &- now : 0
     }
 }
