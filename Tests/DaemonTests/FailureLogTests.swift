@@ -58,7 +58,7 @@ struct FailureLogTests {
                 ]).with { $0.carrier = carrier })
             let words = [
                 "refusing": ("Connection refused", "the target refused the connection"),
-                "nameless": ("the name has no address", "the target cannot be reached"),
+                "nameless": ("the name cannot be looked up: ", "the target cannot be reached"),
                 "pathless": ("No such file or directory", "the target cannot be reached"),
                 "silent": ("no answer within 300 ms", "the target did not answer in time"),
             ]

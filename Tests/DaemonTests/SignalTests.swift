@@ -50,7 +50,7 @@ struct SignalTests {
             }
             let stopping = child(side, of: tunnel)
             stopping.signal(SIGTERM)
-            try await eventually("it drains") { stopping.errors.contains("draining: 1 streams still open") }
+            try await eventually("it drains") { stopping.errors.contains("draining: 1 stream still open") }
             for number in [SIGUSR1, SIGUSR2, SIGHUP] { stopping.signal(number) }
             try await eventually("it answers SIGHUP") { stopping.errors.contains("SIGHUP changes nothing") }
             let rest = try await onThread {
@@ -77,7 +77,7 @@ struct SignalTests {
             let stopping = child(side, of: tunnel)
             // Either may come first: a terminal sends SIGINT, whoever loses patience SIGTERM.
             stopping.signal(second == SIGTERM ? SIGINT : SIGTERM)
-            try await eventually("it drains") { stopping.errors.contains("draining: 1 streams still open") }
+            try await eventually("it drains") { stopping.errors.contains("draining: 1 stream still open") }
             stopping.signal(second)
             #expect(try await stopping.waitForEnd(within: .seconds(10)) == .exited(128 + second))
             #expect(stopping.errors.contains("\(second == SIGINT ? "SIGINT" : "SIGTERM") again: ended at once"))

@@ -218,9 +218,13 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
     }
 
     private func nextWaiting() -> Application? {
-        guard let application = waiting.next() else { return nil }
-        shared.waiting.wrappingSubtract(1, ordering: .relaxed)
-        return application
+        while let application = waiting.next() {
+            shared.waiting.wrappingSubtract(1, ordering: .relaxed)
+            // One that gave up without a word wants nothing of the service any more.
+            guard application.endpoint.failed, application.endpoint.isGone else { return application }
+            application.endpoint.reset()
+        }
+        return nil
     }
 
     private func armPatience() {
@@ -384,6 +388,9 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
         carriers[carrier.ticket] = carrier
         if upkeep == nil { armUpkeep() }
     }
+
+    /// There is one server: nobody else is held up by what it says.
+    func allowance(of peer: Peer) -> Allowance { Allowance() }
 
     func letGo(_ carrier: Carrier) { _ = takeOut(carrier) }
 

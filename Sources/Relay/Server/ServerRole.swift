@@ -120,11 +120,12 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
     /// Counts `carrier` among this loop's.
     func adopt(_ carrier: Carrier) {
         carriers[carrier.ticket] = carrier
-        let device = carrier.peer.device
-        carrier.allowance = allowances[device, default: (carrier.allowance, 0)].allowance
-        allowances[device, default: (carrier.allowance, 0)].carriers += 1
+        allowances[carrier.peer.device, default: (carrier.allowance, 0)].carriers += 1
         if sweeper == nil { armSweep() }
     }
+
+    /// That of the device's other carriers here, if it has any.
+    func allowance(of peer: Peer) -> Allowance { allowances[peer.device]?.allowance ?? Allowance() }
 
     func letGo(_ carrier: Carrier) { _ = takeOut(carrier) }
 

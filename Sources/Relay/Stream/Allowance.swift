@@ -38,13 +38,20 @@ enum Debt {
 final class Allowance {
     /// Tells one device from another.
     let ticket = Ticket()
-    private var turn: UInt64 = 0
-    private var spent = 0
-    private var owesUntil: Nanoseconds = 0
-    private var restsUntil: Nanoseconds = 0
+    // Accesses need no check at run time: nothing is called while one lasts.
+    @exclusivity(unchecked) private var turn: UInt64 = 0
+    @exclusivity(unchecked) private var spent = 0
+    @exclusivity(unchecked) private var owesUntil: Nanoseconds = 0
+    @exclusivity(unchecked) private var restsUntil: Nanoseconds = 0
 
     /// Units in one turn: some 200 µs.
     static var whole: Int { 2000 }
+
+    /// How many frames may be decoded in the turn with this number.
+    func frames(in turn: UInt64, now: Nanoseconds) -> Int {
+        guard owesUntil <= now || pause(now: now) == 0 else { return 0 }
+        return max(0, turn == self.turn ? Self.whole &- spent : Self.whole) / Cost.frame
+    }
 
     /// Whether more may be done in the turn with this number.
     func isLeft(in turn: UInt64) -> Bool { turn != self.turn || spent < Self.whole }

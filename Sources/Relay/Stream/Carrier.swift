@@ -55,6 +55,8 @@ protocol CarrierOwner: AnyObject {
     func carrier(_ carrier: Carrier, wasRefused service: ServiceID?, _ reason: CloseReason)
     /// The peer logged off.
     func carrierSaidBye(_ carrier: Carrier)
+    /// What carriers of this peer may cost their loop.
+    func allowance(of peer: Peer) -> Allowance
     /// The last call: the carrier is closed.
     func carrierClosed(_ carrier: Carrier, _ end: CarrierEnd)
 }
@@ -132,9 +134,9 @@ final class Carrier: LastingDriver, Sleeper {
     /// need no check at run time: nothing that works on the keys can call back.
     @exclusivity(unchecked) var keys: CarrierKeys?
     /// What its work may cost in a turn. A server gives all carriers of a device the same.
-    var allowance = Allowance()
+    let allowance: Allowance
     /// Its device owes time: the link is read again then.
-    var rest: Timer?
+    @exclusivity(unchecked) var rest: Timer?
     var phase: Phase
     /// The service of the current or last stream, for logs.
     var service: ServiceID?
@@ -162,7 +164,9 @@ final class Carrier: LastingDriver, Sleeper {
     var lastWord: (type: FrameType, reason: CloseReason)?
     var verdict: CarrierEnd = .orderly
     /// When bytes last left for the link or for the application.
-    var movedAt: Nanoseconds
+    @exclusivity(unchecked) var movedAt: Nanoseconds
+    /// Since when it has waited for a stream, or for the rest of it.
+    var movingSince: Nanoseconds = 0
     /// DATA bytes of this stream that were encoded.
     var sentTotal: UInt64 = 0
     /// The application closed its sending side, and FIN is encoded.
@@ -175,9 +179,11 @@ final class Carrier: LastingDriver, Sleeper {
     var filled = 0
     var vectorFirst = 0
     var vectorEnd = 0
+    /// Frames that may still be decoded in this turn.
+    @exclusivity(unchecked) var framesLeft = 0
     /// A bundle whose records are being looked at: the rest lies at these places of the region.
-    var bundleNext = 0
-    var bundleEnd = 0
+    @exclusivity(unchecked) var bundleNext = 0
+    @exclusivity(unchecked) var bundleEnd = 0
     /// Holds the plaintext that a stream brought along, until it is written.
     var carried: MovingStream?
     /// DATA bytes of this stream that were decoded.
@@ -190,7 +196,7 @@ final class Carrier: LastingDriver, Sleeper {
     var closedReceived = false
 
     // The link's health.
-    var lastHeard: Nanoseconds
+    @exclusivity(unchecked) var lastHeard: Nanoseconds
     var heartbeat: Timer?
     /// How many frames had been sent at the last heartbeat.
     var sentAtHeartbeat: UInt64 = 0
@@ -231,6 +237,7 @@ final class Carrier: LastingDriver, Sleeper {
         self.timings = timings
         self.shard = shard
         self.owner = owner
+        allowance = owner.allowance(of: peer)
         since = shard.now
         lastHeard = shard.now
         movedAt = shard.now

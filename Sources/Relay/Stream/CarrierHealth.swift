@@ -39,7 +39,7 @@ extension Carrier {
             // What the peer's kernel has is not lost any more.
             let isThrough = phase == .leaving && link.unacknowledged == 0
             guard !isThrough, rested(now) < timings.deadAfter else { return end(verdict) }
-        } else if phase == .moving, rested(now) >= timings.deadAfter {
+        } else if phase == .moving, now &- min(movingSince, now) >= timings.deadAfter {
             return lost("the stream that should have come here did not")
         } else if isStalled {
             // Silence means nothing while nobody listens.

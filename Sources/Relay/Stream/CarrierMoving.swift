@@ -22,7 +22,7 @@ extension Carrier {
         service = stream.service
         moving = stream
         phase = .moving
-        movedAt = shard.now
+        movingSince = shard.now
         handing = .move(stream.beginMove())
         advance()
     }
@@ -32,7 +32,7 @@ extension Carrier {
         guard side == .server, phase == .idle, !due.contains(.closed) else { return violated("MOVE out of place") }
         allowance.spend(Cost.question, in: shard.turns)
         phase = .moving
-        movedAt = shard.now
+        movingSince = shard.now
         asked = message
         owner.carrier(self, takesOver: message)
     }
@@ -65,7 +65,7 @@ extension Carrier {
         guard message.stream == moving.number else { return violated("MOVED names another stream") }
         guard !moving.isOver else { return abort(.applicationReset, "ended while it moved") }
         movedTo = message.progress
-        movedAt = shard.now
+        movingSince = shard.now
         moving.handOver(at: message.progress, to: ticket) { [weak self, shard] stream in
             guard let self, phase == .moving else {
                 stream?.part(on: shard)

@@ -43,13 +43,25 @@ extension Carrier {
     /// Frames behind OPEN or MOVE wait until there is somebody to write to.
     private var holdsFrames: Bool { phase == .dialing || awaitsStream }
 
-    /// Moves bytes from the link to the application. False if the carrier is closed now.
+    /// Moves bytes from the link to the application, as far as the device's allowance goes. False if the carrier is
+    /// closed now.
     func receive() -> Bool {
+        let most = allowance.frames(in: shard.turns, now: shard.now)
+        framesLeft = most
+        let isOpen = receiveRounds()
+        if framesLeft < most {
+            allowance.spend(Cost.frame &* (most &- framesLeft), in: shard.turns)
+            shard.heard(allowance.ticket)
+        }
+        return isOpen
+    }
+
+    private func receiveRounds() -> Bool {
         var rounds = roundsPerTurn
         while true {
             guard deliver() else { return phase != .closed }
             guard linkIsGone || decodeFrames() else { return false }
-            guard mayCostMore, !hasRecords else {
+            guard framesLeft > 0, !hasRecords else {
                 readLater()
                 return true
             }
@@ -186,7 +198,7 @@ extension Carrier {
         // Behind a FIN nothing is looked at before the end was passed on: whatever it is, it cannot take
         // back that every byte arrived.
         while !holdsFrames, vectorEnd < Self.vectorLimit, finReceived == finDelivered,
-            filled - parsed >= FrameHeader.size, !hasRecords, mayCostMore
+            filled - parsed >= FrameHeader.size, !hasRecords, framesLeft > 0
         {
             let frame = inbound! + parsed
             let header: FrameHeader
@@ -208,9 +220,8 @@ extension Carrier {
             // Only what is authentic counts as a sign of life: bytes that never become a frame, because
             // somebody changed a length on the way, must not keep a carrier waiting.
             lastHeard = shard.now
+            framesLeft &-= 1
             shard.counters.framesIn &+= 1
-            allowance.spend(Cost.frame, in: shard.turns)
-            shard.heard(allowance.ticket)
             let plaintext = frame + FrameHeader.size
             if header.type == .data {
                 guard isReceivingData else {

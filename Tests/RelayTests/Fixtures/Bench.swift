@@ -51,11 +51,11 @@ final class Bench {
         _ side: Side, link fd: Int32, keys: consuming CarrierKeys, phase: Carrier.Phase, owner: RecordingOwner,
         settings: CommonSettings = CommonSettings()
     ) -> Carrier {
+        owner.allowance = allowance
         let peer = Peer(conversation, Identity.generate().publicKey)
         let carrier = Carrier(
             side: side, link: endpoint(fd), keys: keys, phase: phase, peer: peer, timings: CarrierTimings(settings),
             shard: shard, owner: owner)
-        carrier.allowance = allowance
         keep(carrier)
         return carrier
     }

@@ -91,6 +91,10 @@ final class RecordingOwner: CarrierOwner {
         calls.append(.refused(reason))
     }
 
+    /// That of the bench's carriers: they are one device's.
+    var allowance = Allowance()
+    func allowance(of peer: Peer) -> Allowance { allowance }
+
     func carrierSaidBye(_ carrier: Carrier) { calls.append(.bye) }
 
     func carrierClosed(_ carrier: Carrier, _ end: CarrierEnd) {
