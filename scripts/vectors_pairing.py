@@ -41,7 +41,7 @@ def hmac256(key: bytes, *parts: bytes) -> bytes:
 
 
 def hkdf(salt: bytes, ikm: bytes, info: bytes, count: int) -> bytes:
-    """RFC 5869; an empty salt is 32 zero bytes (section 2.2), which HMAC makes the same."""
+    """RFC 5869; an empty salt is 32 zero bytes (its section 2.2), which HMAC makes the same."""
     prk = hmac256(salt, ikm)
     okm, block = b"", b""
     while len(okm) < count:
@@ -280,17 +280,26 @@ def vector(psk: bytes, ciphertext: bytes) -> tuple:
 
 def trace(vector: dict, states: list) -> list:
     """The lines of the worked example: the first vector, step by step."""
-    def short(hex: str) -> str:
-        return hex if len(hex) <= 64 else f"{hex[:16]}…{hex[-16:]}  SHA-256 {sha256(bytes.fromhex(hex)).hex()}"
+    def fold(name: str, *parts: str) -> list:
+        """The parts below each other, none wider than 96 hexadecimal digits."""
+        rows = [part[i:i + 96] for part in parts for i in range(0, len(part), 96)]
+        return [f"{'' if n else name:20} {row}" for n, row in enumerate(rows)]
 
-    lines = [f"{name:20} {short(vector[key])}" for name, key in (
-        ("device private", "device"), ("device public", "devicePublic"), ("server private", "server"),
-        ("server public", "serverPublic"), ("device e private", "deviceEphemeral"), ("server e private", "serverEphemeral"),
-        ("ML-KEM seed d||z", "kemSeed"), ("ML-KEM ciphertext", "kemCiphertext"), ("ML-KEM secret", "kemSharedSecret"),
-        ("psk", "psk"), ("conversation id", "conversationID"), ("nonce", "nonce"))]
+    def short(name: str, hex: str) -> list:
+        """A message that follows from the other values: its first and last 8 bytes, and its hash."""
+        return fold(name, f"{hex[:16]}…{hex[-16:]}", f"SHA-256 {sha256(bytes.fromhex(hex)).hex()}")
+
+    lines = []
+    for name, key in (
+            ("device private", "device"), ("device public", "devicePublic"), ("server private", "server"),
+            ("server public", "serverPublic"), ("device e private", "deviceEphemeral"),
+            ("server e private", "serverEphemeral"), ("ML-KEM seed d||z", "kemSeed"),
+            ("ML-KEM ciphertext", "kemCiphertext"), ("ML-KEM secret", "kemSharedSecret"), ("psk", "psk"),
+            ("conversation id", "conversationID"), ("nonce", "nonce")):
+        lines += fold(name, vector[key])
     for step, ck, h in states:
         lines += [f"{step:20} ck {ck.hex()}", f"{'':20} h  {h.hex()}"]
-    lines += [f"{name:20} {short(vector[key])}" for name, key in (("PAIR", "pair"), ("PAIRED", "paired"))]
+    lines += short("PAIR", vector["pair"]) + short("PAIRED", vector["paired"])
     lines += [f"root_{n:<15} {root}" for n, root in enumerate(vector["roots"])]
 
     def carrier(title: str, carrier: dict) -> None:
@@ -310,7 +319,7 @@ def trace(vector: dict, states: list) -> list:
         lines += [f"{name:20} {resumed[key]}" for name, key in (
             ("device e private", "deviceEphemeral"), ("device salt", "deviceSalt"), ("server e private", "serverEphemeral"),
             ("server salt", "serverSalt"), ("t", "t"))]
-        lines += [f"{name:20} {short(resumed[key])}" for name, key in (("RESUME", "resume"), ("ACCEPT", "accept"))]
+        lines += short("RESUME", resumed["resume"]) + short("ACCEPT", resumed["accept"])
         carrier("resumed", resumed["carrier"])
     return lines
 
