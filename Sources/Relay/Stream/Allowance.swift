@@ -38,6 +38,8 @@ enum Debt {
 final class Allowance {
     /// Tells one device from another.
     let ticket = Ticket()
+    /// What the device may have on all loops (server only).
+    var budget: DeviceBudget?
     private var turn: UInt64 = 0
     private var spent = 0
     private var owesUntil: Nanoseconds = 0
