@@ -43,6 +43,8 @@ final class Farewell: LastingDriver, Sleeper {
         patience: Nanoseconds
     ) {
         guard !shard.isCut, app.brokenBy == 0, !bytes.isEmpty || app.unacknowledged > 0 else { return app.reset() }
+        // A device that has used up its backlog cannot have more of it by giving streams up.
+        guard place?.holds(bytes.size(with: 0)) ?? true else { return app.reset() }
         let farewell = Farewell(app, &bytes, of: place, on: shard, patience: patience)
         app.driver = farewell
         app.writable = true
