@@ -20,6 +20,7 @@ package struct Conversation: ~Copyable, Sendable {
     /// How many steps the ratchet has taken.
     package private(set) var epoch: UInt32 = 0
     private var root: Secret
+    private var answered = AnsweredResumes()
 
     /// A conversation at epoch 0. `root` has 32 bytes.
     init(
@@ -57,6 +58,7 @@ package struct Conversation: ~Copyable, Sendable {
             root = try deriving { () throws(CodecError) in try KeySchedule.ratchet(root) }
             self.epoch += 1
         }
+        answered.forget(before: self.epoch)
     }
 
     /// What a server does by itself as time passes: moves on, but stays one epoch behind the time, because a RESUME of
@@ -65,6 +67,12 @@ package struct Conversation: ~Copyable, Sendable {
         let due = dueEpoch(at: now)
         try ratchet(to: due == 0 ? 0 : due - 1)
     }
+
+    /// Whether RESUME was answered before: a second one is a recording.
+    func hasAnswered(_ message: ResumeMessage) -> Bool { answered.contains(message) }
+
+    /// Notes that an authentic RESUME gets its answer.
+    mutating func willAnswer(_ message: ResumeMessage) { answered.add(message) }
 
     /// A copy of the root of `epoch`, which must not be before ``epoch``.
     func root(of epoch: UInt32) throws(PairingError) -> Secret {

@@ -32,6 +32,8 @@ package enum PairingError: Error, Equatable, Sendable, CustomStringConvertible {
         case epochOutOfRange(UInt32)
         /// RESUME for a conversation whose time is over.
         case conversationExpired
+        /// RESUME was answered before: a recording.
+        case replayed
     }
 
     /// What this end did, or could not do.
@@ -66,6 +68,7 @@ extension PairingError.PeerFault {
         case .invalidEncapsulationKey: "the other side sent an ML-KEM key that is not valid"
         case .unknownDevice(let key): "unknown device \(key.text)"
         case .illegalLifetimes: "the other side named a conversation time of zero"
+        case .replayed: "the other side sent a RESUME that was answered before"
         case .epochOutOfRange(let epoch): "the other side named epoch \(epoch), which is not due"
         case .conversationExpired: "the conversation is over"
         }

@@ -16,9 +16,9 @@ package enum ResumeResponder {
         (try? ResumeMessage(parsing: resume)).map { ConversationID(bytes: $0.conversationID) }
     }
 
-    /// Checks that the sender of RESUME holds the root of an epoch that is due: hashes only. On success notes the use
-    /// of the conversation; on an error the conversation is as it was, except that its ratchet may have followed the
-    /// time.
+    /// Checks that the sender of RESUME holds the root of an epoch that is due, and that it was not answered before:
+    /// hashes only. On success remembers it; on an error the conversation is as it was, except that its ratchet may
+    /// have followed the time. Never a use of the conversation: that is the carrier's CONFIRM.
     package static func authenticate(
         _ resume: [UInt8], conversation: inout Conversation, at now: ContinuousClock.Instant
     ) throws(PairingError) -> AuthenticResume {
@@ -34,12 +34,13 @@ package enum ResumeResponder {
         guard conversation.epoch <= message.epoch, latest.overflow || message.epoch <= latest.partialValue else {
             throw .peer(.epochOutOfRange(message.epoch))
         }
+        guard !conversation.hasAnswered(message) else { throw .peer(.replayed) }
         let root = try conversation.root(of: message.epoch)
         let key = try deriving { () throws(CodecError) in try KeySchedule.resumeKey(root: root) }
         guard constantTimeEqual(KeySchedule.commit(key: key, message.coveredByCommit), message.commit) else {
             throw .peer(.notAuthentic)
         }
-        conversation.touch(at: now)
+        conversation.willAnswer(message)
         return AuthenticResume(
             message: message, root: root, device: conversation.device, server: conversation.server)
     }

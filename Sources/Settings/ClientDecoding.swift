@@ -23,7 +23,7 @@ struct ClientDecoding {
         let services = self.services(top, server: server.address)
         let pool = self.pool(top)
         let waiting = self.waiting(top)
-        let common = top.common()
+        let common = top.common(top.section("limits", keys: Keys.limits))
         warnOfDrain(common.drain, waiting: waiting.atMost, top)
         guard let identity, let address = server.address, let key = server.key, let services else { return nil }
         return ClientSettings(

@@ -1,8 +1,8 @@
 // The sections that look the same on both sides: carriers, shards, polling, drain, limits, log.
 
 extension Section {
-    /// The settings both daemons share; called on the top section.
-    func common() -> CommonSettings {
+    /// The settings both daemons share; called on the top section. `limits` is the section of that name.
+    func common(_ limits: Section) -> CommonSettings {
         let standard = CommonSettings()
         let carriers = section("carriers", keys: Keys.carriers)
         let heartbeat = carriers.duration(
@@ -17,8 +17,7 @@ extension Section {
             polling: word("polling", called: "choice", default: standard.polling),
             heartbeat: heartbeat.value, deadAfter: deadAfter.value, rekey: carriers.rekey(),
             drain: duration("drain", default: standard.drain, in: .zero...(.seconds(3600))).value,
-            maxConnections: section("limits", keys: Keys.limits)
-                .count("connections", default: standard.maxConnections, in: 1...10_000_000).value,
+            maxConnections: limits.count("connections", default: standard.maxConnections, in: 1...10_000_000).value,
             logLevel: section("log", keys: Keys.log).word("level", called: "level", default: standard.logLevel))
     }
 

@@ -19,6 +19,7 @@ enum Keys {
     static let carriers = ["heartbeat", "dead-after", "rekey"]
     static let rekey = ["frames", "bytes", "every"]
     static let limits = ["connections"]
+    static let serverLimits = limits + ["streams-per-device", "backlog-per-device"]
     static let log = ["level"]
 
     /// Where a key belongs that someone wrote in a section that has no such key.
@@ -32,7 +33,7 @@ enum Keys {
             (["identity", "services"] + common, "at the top of the file"),
             (conversation, "under conversation"), (admission, "under admission"), (pool, "under pool"),
             (waiting, "under waiting"), (carriers, "under carriers"), (rekey, "under carriers: rekey"),
-            (limits, "under limits"), (log, "under log"),
+            (limits, "under limits"), (serverLimits, "under limits in a server's file"), (log, "under log"),
             (["address", "answer-timeout"], "under server in a client's file"),
         ]
         return sections.first { $0.keys.contains(key) }?.name

@@ -38,7 +38,7 @@ extension ServerSettings {
             page.line("pair-burst", "\(admission.pairBurst)")
             page.line("pending-pairs", "\(admission.pendingPairs)")
         }
-        page.common(common)
+        page.common(common, deviceLimits)
         return page.text
     }
 }
@@ -114,7 +114,7 @@ private struct Page {
         line("identity", Self.text(path))
     }
 
-    mutating func common(_ common: CommonSettings) {
+    mutating func common(_ common: CommonSettings, _ limits: DeviceLimits? = nil) {
         mapping("carriers") { page in
             page.line("heartbeat", Quantity.text(common.heartbeat))
             page.line("dead-after", Quantity.text(common.deadAfter))
@@ -129,6 +129,10 @@ private struct Page {
         line("drain", Quantity.text(common.drain))
         mapping("limits") { page in
             page.line("connections", "\(common.maxConnections)")
+            if let limits {
+                page.line("streams-per-device", "\(limits.streams)")
+                page.line("backlog-per-device", Quantity.text(bytes: UInt64(limits.backlog)))
+            }
         }
         mapping("log") { page in
             page.line("level", common.logLevel.rawValue)

@@ -24,12 +24,14 @@ struct ServerDecoding {
         let devices = self.devices(top, known: services?.known, own: identity?.identity.publicKey)
         let conversation = self.conversation(top)
         let admission = self.admission(top)
-        let common = top.common()
+        let limits = top.section("limits", keys: Keys.serverLimits)
+        let common = top.common(limits)
         warnOfDrain(common.drain, top)
         guard let identity, let services, let devices else { return nil }
         return ServerSettings(
             listen: listen, identity: identity.identity, identityPath: identity.path, services: services.settings,
-            devices: devices, conversation: conversation, common: common, admission: admission)
+            devices: devices, conversation: conversation, common: common, admission: admission,
+            deviceLimits: deviceLimits(limits))
     }
 
     /// While a server drains, its clients hold what applications open, and they do not wait for ever.
@@ -189,6 +191,15 @@ struct ServerDecoding {
         section.requireOrder(("epoch", epoch), isBelow: ("lifetime", lifetime), orEqual: true, Quantity.text)
         section.requireOrder(("idle", idle), isBelow: ("lifetime", lifetime), orEqual: true, Quantity.text)
         return Lifetimes(epoch: epoch.value, idle: idle.value, lifetime: lifetime.value)
+    }
+
+    private func deviceLimits(_ section: Section) -> DeviceLimits {
+        let standard = DeviceLimits()
+        let backlog = section.size(
+            "backlog-per-device", default: UInt64(standard.backlog), in: (64 << 10)...(1 << 40))
+        return DeviceLimits(
+            streams: section.count("streams-per-device", default: standard.streams, in: 1...10_000_000).value,
+            backlog: Int(clamping: backlog))
     }
 
     private func admission(_ top: Section) -> AdmissionSettings {

@@ -19,11 +19,12 @@ package struct ServerSettings: Sendable {
     package var conversation: Lifetimes
     package var common: CommonSettings
     package var admission: AdmissionSettings
+    package var deviceLimits: DeviceLimits
 
     package init(
         listen: [Address], identity: Identity, identityPath: String? = nil, services: [ServiceID: ServerService],
         devices: [Device], conversation: Lifetimes = Lifetimes(), common: CommonSettings = CommonSettings(),
-        admission: AdmissionSettings = AdmissionSettings()
+        admission: AdmissionSettings = AdmissionSettings(), deviceLimits: DeviceLimits = DeviceLimits()
     ) {
         self.listen = listen
         self.identity = identity
@@ -33,6 +34,7 @@ package struct ServerSettings: Sendable {
         self.conversation = conversation
         self.common = common
         self.admission = admission
+        self.deviceLimits = deviceLimits
     }
 }
 
@@ -41,7 +43,7 @@ extension ServerSettings: Equatable {
     package static func == (a: ServerSettings, b: ServerSettings) -> Bool {
         a.listen == b.listen && a.identity.publicKey == b.identity.publicKey && a.identityPath == b.identityPath
             && a.services == b.services && a.devices == b.devices && a.conversation == b.conversation
-            && a.common == b.common && a.admission == b.admission
+            && a.common == b.common && a.admission == b.admission && a.deviceLimits == b.deviceLimits
     }
 }
 
@@ -95,5 +97,19 @@ package struct AdmissionSettings: Equatable, Sendable {
         self.pairRate = pairRate
         self.pairBurst = pairBurst
         self.pendingPairs = pendingPairs
+    }
+}
+
+/// What one device may have at one time, so that it leaves the others something.
+package struct DeviceLimits: Equatable, Sendable {
+    /// Streams; one more is refused.
+    package var streams: Int
+    /// Bytes of memory for what waits for targets that do not take it, over all streams of shared carriers. A stream
+    /// that brings more is refused or reset.
+    package var backlog: Int
+
+    package init(streams: Int = 20_000, backlog: Int = 128 << 20) {
+        self.streams = streams
+        self.backlog = backlog
     }
 }

@@ -24,8 +24,8 @@ package protocol ConversationVault: Sendable {
     /// time the conversation was last used.
     func store(_ conversation: consuming Conversation) throws(VaultError)
 
-    /// Lends the conversation to `body`, alone, and notes its use if `body` returns: a body that throws, because the
-    /// message did not prove anything, prolongs nothing. Nil if it is unknown or has expired at `now`.
+    /// Lends the conversation to `body`, alone. That prolongs nothing by itself. Nil if it is unknown or has expired at
+    /// `now`.
     func withConversation<R: ~Copyable, E: Error>(
         _ id: ConversationID, at now: ContinuousClock.Instant, _ body: (inout Conversation) throws(E) -> R
     ) throws(E) -> R?

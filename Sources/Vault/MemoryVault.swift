@@ -51,9 +51,7 @@ package final class MemoryVault: ConversationVault {
         guard let slot = table.withLock({ $0.slots[id] }) else { return nil }
         return try slot.withConversation { (conversation) throws(E) in
             if conversation.isExpired(at: now) { return nil }
-            let result = try body(&conversation)
-            conversation.touch(at: now)
-            return result
+            return try body(&conversation)
         }
     }
 

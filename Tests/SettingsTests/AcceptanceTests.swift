@@ -83,7 +83,7 @@ struct AcceptanceTests {
         carriers: {heartbeat: 200ms, dead-after: 700ms, rekey: {frames: 100, bytes: 65536, every: 90s}}
         shards: 2
         drain: 0s
-        limits: {connections: 12}
+        limits: {connections: 12, streams-per-device: 7, backlog-per-device: 3MiB}
         log: {level: debug}
         """
 
@@ -134,7 +134,8 @@ struct AcceptanceTests {
                 rekey: RekeySettings(frames: 100, bytes: 65_536, every: .seconds(90)), drain: .zero,
                 maxConnections: 12, logLevel: .debug),
             admission: AdmissionSettings(
-                firstByte: .seconds(1), handshake: .seconds(2), pairRate: 3, pairBurst: 4, pendingPairs: 5))
+                firstByte: .seconds(1), handshake: .seconds(2), pairRate: 3, pairBurst: 4, pendingPairs: 5),
+            deviceLimits: DeviceLimits(streams: 7, backlog: 3 << 20))
         #expect(settings == expected)
     }
 

@@ -121,7 +121,7 @@ struct ExampleTests {
                 checked.insert(key)
             }
         }
-        #expect(checked.count == 26)
+        #expect(checked.count == 28)
     }
 
     /// The dotted names and values of block YAML as rendered; what is named by the user becomes NAME.

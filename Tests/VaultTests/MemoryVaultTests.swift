@@ -50,11 +50,13 @@ struct MemoryVaultTests {
             }
             let accepted = try authentic.accept(identity: ends.server)
             _ = try resume.receive(accept: accepted.reply)
+            #expect(vault.withConversation(id, at: now) { $0.lastUsed < now } == true, "nobody has confirmed it yet")
+            vault.touch(id, at: now)
             #expect(vault.withConversation(id, at: now) { $0.lastUsed } == now)
         }
     }
 
-    @Test("What the body throws comes out, and does not count as a use")
+    @Test("What the body throws comes out, and lending a conversation is no use of it")
     func throwing() throws {
         let id = try store(in: vault)
         let late = start + .seconds(50)
@@ -64,7 +66,8 @@ struct MemoryVaultTests {
         #expect(vault.withConversation(id, at: start) { $0.lastUsed } == start)
         #expect(vault.count == 1)
         _ = vault.withConversation(id, at: late) { _ in }
-        #expect(vault.withConversation(id, at: late) { $0.lastUsed } == late)
+        #expect(vault.withConversation(id, at: late) { $0.lastUsed } == start)
+        #expect(vault.withConversation(id, at: start + .seconds(100)) { _ in } == nil)
     }
 
     @Test("The vault holds no more than its capacity, and what expired makes room")
@@ -139,7 +142,7 @@ struct MemoryVaultTests {
         let id = try store(in: vault)
         let last = start + .seconds(99)
         let over = start + .seconds(100)
-        #expect(vault.withConversation(id, at: last - .seconds(1)) { _ in } != nil)
+        #expect(vault.touch(id, at: last - .seconds(1)))
         let idle = try store(in: vault)
         #expect(vault.withConversation(idle, at: over) { _ in } == nil)
         #expect(!vault.touch(idle, at: over))

@@ -1,5 +1,6 @@
 // How often strangers from one place may ask for the costly part of a pairing: a token bucket for each
-// address prefix (/24, or /48 for IPv6), in a table that cannot grow past its bound.
+// address prefix (/24, or /48 for IPv6), in a table that cannot grow past its bound. Whoever turns out to be a configured
+// device is no stranger and gets its token back.
 internal import Settings
 internal import Synchronization
 
@@ -30,8 +31,7 @@ final class Admission: Sendable {
     /// Takes a token for a peer at `address`; false if there is none. Peers on unix sockets are local
     /// and always admitted.
     func admit(_ address: SocketAddress, now: Nanoseconds) -> Bool {
-        guard let bytes = address.ipBytes else { return true }
-        let prefix = Array(bytes.prefix(bytes.count == 4 ? 3 : 6))
+        guard let prefix = prefix(of: address) else { return true }
         return buckets.withLock { buckets in
             if buckets.of[prefix] == nil, buckets.of.count >= Self.capacity {
                 guard now &- buckets.sweptAt >= Self.sweepPause || buckets.sweptAt == 0 else { return false }
@@ -45,6 +45,21 @@ final class Admission: Sendable {
             bucket.tokens -= 1
             return true
         }
+    }
+
+    /// Gives back the token that was taken for a peer at `address`, which has proved to be a configured device.
+    func giveBack(_ address: SocketAddress, now: Nanoseconds) {
+        guard let prefix = prefix(of: address) else { return }
+        buckets.withLock { buckets in
+            // A bucket that is not there any more is a full one.
+            guard var bucket = buckets.of[prefix].map({ filled($0, now) }) else { return }
+            bucket.tokens = min(burst, bucket.tokens + 1)
+            buckets.of[prefix] = bucket
+        }
+    }
+
+    private func prefix(of address: SocketAddress) -> [UInt8]? {
+        address.ipBytes.map { Array($0.prefix($0.count == 4 ? 3 : 6)) }
     }
 
     private func filled(_ bucket: Bucket, _ now: Nanoseconds) -> Bucket {

@@ -86,10 +86,14 @@ extension TargetSeeker {
 
     /// There is no room for another stream.
     func turnDown(_ why: String) {
+        logTurnedDown(why)
+        refuse(.resourceExhausted)
+    }
+
+    fileprivate func logTurnedDown(_ why: String) {
         if let role = seekingCarrier.owner as? ServerRole, let service = soughtService {
             seekingCarrier.shard.emit(.streamTurnedDown(service, device: role.place(of: seekingCarrier), why))
         }
-        refuse(.resourceExhausted)
     }
 }
 
@@ -105,6 +109,13 @@ extension ServerRole {
 extension SharedStream: TargetSeeker {
     var seekingCarrier: Carrier { carrier }
     var soughtService: ServiceID? { service }
+
+    /// More waits for targets than the device may have.
+    func overflowed() {
+        guard !awaitsTarget else { return turnDown(DeviceBudget.backlogIsFull) }
+        logTurnedDown(DeviceBudget.backlogIsFull)
+        abort(.resourceExhausted, DeviceBudget.backlogIsFull)
+    }
 
     func outlivedConversation() {
         refuse(.draining)

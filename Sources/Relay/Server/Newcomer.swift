@@ -12,7 +12,7 @@ final class Newcomer: Driver, Sleeper {
     private unowned let role: ServerRole
     private let shared: ServerShared
     private let endpoint: Endpoint
-    private let address: SocketAddress
+    let address: SocketAddress
     private let since: Nanoseconds
     private var reader = HandshakeReader(wanted: [.pair, .resume])
     private var deadline: Timer?

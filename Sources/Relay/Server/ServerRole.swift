@@ -92,12 +92,16 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
     private final class Confirmation: Sleeper {
         var conversation: Conversation?
         let carrier: Carrier
+        let address: SocketAddress
         var deadline: Timer?
         let since: Nanoseconds
 
-        init(_ conversation: consuming Conversation?, _ carrier: Carrier, since: Nanoseconds) {
+        init(
+            _ conversation: consuming Conversation?, _ carrier: Carrier, from address: SocketAddress, since: Nanoseconds
+        ) {
             self.conversation = conversation
             self.carrier = carrier
+            self.address = address
             self.since = since
         }
 
@@ -110,7 +114,7 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
         confirmBy limit: Nanoseconds
     ) {
         gone(newcomer)
-        let confirmation = Confirmation(conversation, carrier, since: shard.now)
+        let confirmation = Confirmation(conversation, carrier, from: newcomer.address, since: shard.now)
         confirmation.deadline = shard.arm(confirmation, after: limit &- min(limit, shard.now))
         confirmations[carrier.ticket] = confirmation
         adopt(carrier)
@@ -120,7 +124,9 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
     /// Counts `carrier` among this loop's.
     func adopt(_ carrier: Carrier) {
         carriers[carrier.ticket] = carrier
-        allowances[carrier.peer.device, default: (carrier.allowance, 0)].carriers += 1
+        let device = carrier.peer.device
+        carrier.allowance.budget = shared.budgets[device]
+        allowances[device, default: (carrier.allowance, 0)].carriers += 1
         if sweeper == nil { armSweep() }
     }
 
@@ -154,8 +160,12 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
         confirmation.deadline?.cancel()
         guard let conversation = confirmation.conversation.take() else {
             shard.counters.resumes &+= 1
+            // Only now is it certain that the device's key is there: a recorded RESUME prolongs nothing.
+            if !shared.vault.touch(carrier.peer.conversation, at: shard.moment) { carrier.retire() }
             return
         }
+        // A device that is configured, and no replay of one, has not used up what strangers may ask for.
+        shared.admission.giveBack(confirmation.address, now: shard.now)
         do throws(VaultError) {
             try shared.vault.store(conversation)
         } catch {
@@ -170,12 +180,20 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
                 .nanoseconds(shard.now &- confirmation.since)))
     }
 
-    func carrier(_ carrier: Carrier, opens message: OpenMessage) { open(message, on: carrier, for: carrier) }
+    func carrier(_ carrier: Carrier, opens message: OpenMessage) {
+        let budget = carrier.allowance.budget
+        if let refusal = budget?.refusal { return carrier.turnDown(refusal) }
+        carrier.place = budget.map { StreamPlace($0) }
+        open(message, on: carrier, for: carrier)
+    }
 
     func carrier(_ carrier: Carrier, opens message: OpenMessage, as stream: SharedStream) {
         guard shard.counters.streamsOpen <= connectionLimit else {
             return stream.turnDown("limits.connections is reached")
         }
+        let budget = carrier.allowance.budget
+        if let refusal = budget?.refusal { return stream.turnDown(refusal) }
+        stream.place = budget.map { StreamPlace($0) }
         open(message, on: carrier, for: stream)
     }
 

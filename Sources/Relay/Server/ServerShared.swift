@@ -16,6 +16,8 @@ final class ServerShared: Sendable {
     let pairingWorkers: Workers
     let resolver: Resolver
     let devices: [PublicKey: Device]
+    /// What each device may have.
+    let budgets: [PublicKey: DeviceBudget]
     private let routes: [ServiceID: Route]
 
     init(_ settings: ServerSettings, vault: any ConversationVault) {
@@ -27,6 +29,7 @@ final class ServerShared: Sendable {
         pairingWorkers = Workers("pairing", threads: 1, capacity: settings.admission.pendingPairs)
         resolver = Resolver()
         devices = Dictionary(settings.devices.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })
+        budgets = devices.mapValues { _ in DeviceBudget(settings.deviceLimits) }
         routes = Dictionary(uniqueKeysWithValues: settings.services.map { ($0, Route($0, $1)) })
     }
 

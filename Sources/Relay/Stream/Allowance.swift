@@ -38,6 +38,8 @@ enum Debt {
 final class Allowance {
     /// Tells one device from another.
     let ticket = Ticket()
+    /// What the device may have on all loops (server only).
+    var budget: DeviceBudget?
     // Accesses need no check at run time: nothing is called while one lasts.
     @exclusivity(unchecked) private var turn: UInt64 = 0
     @exclusivity(unchecked) private var spent = 0

@@ -18,6 +18,10 @@ struct Backlog: ~Copyable {
     /// Bytes that wait.
     var count: Int { end - start }
     var isEmpty: Bool { start == end }
+    /// Bytes of memory that `more` bytes besides those that wait would take up.
+    func size(with more: Int) -> Int {
+        count + more <= capacity ? capacity : Self.capacity(from: capacity, for: count + more)
+    }
     /// The first of `count` bytes. Valid until bytes are added or taken; not to be asked for when there are none.
     var first: UnsafeMutableRawPointer { memory! + start }
 
@@ -35,6 +39,12 @@ struct Backlog: ~Copyable {
         if start == end { self = Backlog() }
     }
 
+    private static func capacity(from capacity: Int, for count: Int) -> Int {
+        var larger = max(capacity, smallest)
+        while larger < count { larger *= 2 }
+        return larger
+    }
+
     private mutating func makeRoom(_ more: Int) -> Bool {
         if end + more <= capacity { return true }
         if let memory, start > 0 {
@@ -43,8 +53,7 @@ struct Backlog: ~Copyable {
             start = 0
         }
         guard end + more > capacity else { return true }
-        var larger = max(capacity, Self.smallest)
-        while larger < end + more { larger *= 2 }
+        let larger = Self.capacity(from: capacity, for: end + more)
         // Not realloc(3), which may give the old block back without it being wiped.
         guard let grown = malloc(larger) else { return false }
         if let memory { grown.copyMemory(from: memory, byteCount: end) }

@@ -140,6 +140,10 @@ final class Carrier: LastingDriver, Sleeper {
     var phase: Phase
     /// The service of the current or last stream, for logs.
     var service: ServiceID?
+    /// The number of the last OPEN that came as a frame (server only).
+    var lastOpened: UInt64 = 0
+    /// Its stream's place in what the device may have (server only).
+    var place: StreamPlace?
     /// Where streams of the service last asked for go; this device may use it (server only).
     var route: Route?
     /// The connecting to the target, while it is under way (server only).
@@ -346,6 +350,7 @@ final class Carrier: LastingDriver, Sleeper {
         switch side {
         case .server:
             due.insert(.closed)
+            rekey.mayOfferLate = true
             becomeIdle()
         case .client:
             phase = .finishing
@@ -358,6 +363,7 @@ final class Carrier: LastingDriver, Sleeper {
         phase = .idle
         isMisplaced = false
         turnsUsedUp = 0
+        place = nil
         owner.carrierIsIdle(self)
     }
 
@@ -469,8 +475,9 @@ final class Carrier: LastingDriver, Sleeper {
             self.app = nil
             shard.counters.streamsOpen -= 1
             shard.counters.brokenStreams += 1
-            Farewell.say(to: app, undelivered(), on: shard, patience: timings.deadAfter)
+            Farewell.say(to: app, undelivered(), of: place, on: shard, patience: timings.deadAfter)
         }
+        place = nil
         dial?.cancel()
         dial = nil
         let wasMoving = moving

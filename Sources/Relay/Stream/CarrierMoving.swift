@@ -94,6 +94,7 @@ extension Carrier {
             return abort(.resourceExhausted, "no room for a stream that moves")
         }
         service = stream.service
+        place = stream.place.take()
         self.app = app
         app.driver = self
         app.readable = true

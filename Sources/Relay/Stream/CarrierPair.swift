@@ -1,5 +1,6 @@
 // Two carriers back to back in one thread, for the ladder (Tests/Ladder): what a byte costs between two applications
 // without threads, handshakes and TCP. The daemons do not use it.
+internal import CLinux
 package import Codec
 internal import Glibc
 internal import Pairing

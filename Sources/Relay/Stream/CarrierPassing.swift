@@ -116,6 +116,8 @@ extension Carrier {
     private func adoptState(of old: Carrier) {
         service = old.service
         route = old.route
+        lastOpened = old.lastOpened
+        place = old.place.take()
         out = old.out
         outStart = old.outStart
         outEnd = old.outEnd

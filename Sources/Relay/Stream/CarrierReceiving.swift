@@ -115,7 +115,7 @@ extension Carrier {
         }
         vectorFirst = 0
         vectorEnd = 0
-        if carried != nil { carried = nil }
+        if carried != nil { letGoOfCarried() }
         return true
     }
 
@@ -126,6 +126,11 @@ extension Carrier {
         vectors[0] = waiting
         vectorFirst = 0
         vectorEnd = 1
+    }
+
+    private func letGoOfCarried() {
+        carried = nil
+        place?.holds(0)
     }
 
     private func written(_ count: Int) {
@@ -295,6 +300,8 @@ extension Carrier {
         spendOnStream()
         // Before CLOSED has left, the client cannot know that the carrier is free.
         guard side == .server, phase == .idle, !due.contains(.closed) else { return violated("OPEN out of place") }
+        guard message.streamNumber > lastOpened else { return violated("OPEN of a number that does not rise") }
+        lastOpened = message.streamNumber
         phase = .dialing
         service = message.service
         owner.carrier(self, opens: message)
@@ -342,7 +349,7 @@ extension Carrier {
         vectorEnd = 0
         bundleNext = 0
         bundleEnd = 0
-        if carried != nil { carried = nil }
+        if carried != nil { letGoOfCarried() }
         shard.regions.put(region)
     }
 }

@@ -26,6 +26,10 @@ struct RekeyState: ~Copyable {
     /// We answered: what is mixed into our receiving side when the other end is done.
     var mixWhenDone: Secret?
 
+    /// The stream ended here, and the client may not have known that yet when it offered: one offer of it may still come
+    /// (server only).
+    var mayOfferLate = false
+
     var hasFrameDue: Bool { frameDue != nil }
     var isUnderWay: Bool { offered != nil || frameDue != nil || mixWhenDone != nil }
 
@@ -72,7 +76,15 @@ extension Carrier {
         }
     }
 
+    /// An offer comes only while a stream is open, as far as the other end knows.
+    private func mayBeOffered() -> Bool {
+        guard phase == .idle else { return true }
+        defer { rekey.mayOfferLate = false }
+        return rekey.mayOfferLate
+    }
+
     private func handleOffer(_ key: [UInt8]) throws(CodecError) {
+        guard mayBeOffered() else { return violated("REKEY offered on an idle carrier") }
         if rekey.offered != nil {
             // Both offered at once: the client goes on waiting for its answer, the server gives in.
             if side == .client { return }
@@ -118,6 +130,11 @@ extension Carrier {
     /// closed now.
     func encodeRekey() -> Bool {
         guard let message = rekey.frameDue.take() else { return true }
+        if case .offer = message, phase == .idle || phase == .moving {
+            // Its stream has ended meanwhile.
+            rekey.offered = nil
+            return true
+        }
         message.write(to: out! + outEnd + FrameHeader.size)
         guard encode(.rekey, message.encodedCount) else { return false }
         if let shared = rekey.mixBehindFrame.take() { keys!.sending.mix(shared) }

@@ -50,6 +50,7 @@ extension Carrier {
         mustBeIdle()
         phase = .shared
         sharing = Sharing()
+        sharing?.highest = lastOpened
         lastHeard = shard.now
     }
 

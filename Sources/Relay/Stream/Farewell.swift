@@ -10,6 +10,8 @@ final class Farewell: LastingDriver, Sleeper {
     private let app: Endpoint
     private let shard: Shard
     private var bytes: Backlog
+    /// Held until the bytes have gone.
+    private var place: StreamPlace?
     private var timer: Timer?
     private var pause: Nanoseconds = 1_000_000
     /// What the peer's host had not acknowledged at the last look.
@@ -22,8 +24,11 @@ final class Farewell: LastingDriver, Sleeper {
     /// Acknowledgements come without an event, so they are looked for, ever less often up to this.
     private static let longestPause: Nanoseconds = 100_000_000
 
-    private init(_ app: Endpoint, _ bytes: inout Backlog, on shard: Shard, patience: Nanoseconds) {
+    private init(
+        _ app: Endpoint, _ bytes: inout Backlog, of place: StreamPlace?, on shard: Shard, patience: Nanoseconds
+    ) {
         self.app = app
+        self.place = place
         self.shard = shard
         self.patience = patience
         self.bytes = Backlog()
@@ -33,9 +38,14 @@ final class Farewell: LastingDriver, Sleeper {
 
     /// Resets `app` after what is in `bytes` and what was written before has reached it, but waits no longer than
     /// `patience` for progress. At once if there is nothing to wait for, or the shard's time is over.
-    static func say(to app: Endpoint, _ bytes: consuming Backlog, on shard: Shard, patience: Nanoseconds) {
+    static func say(
+        to app: Endpoint, _ bytes: consuming Backlog, of place: StreamPlace? = nil, on shard: Shard,
+        patience: Nanoseconds
+    ) {
         guard !shard.isCut, app.brokenBy == 0, !bytes.isEmpty || app.unacknowledged > 0 else { return app.reset() }
-        let farewell = Farewell(app, &bytes, on: shard, patience: patience)
+        // A device that has used up its backlog cannot have more of it by giving streams up.
+        guard place?.holds(bytes.size(with: 0)) ?? true else { return app.reset() }
+        let farewell = Farewell(app, &bytes, of: place, on: shard, patience: patience)
         app.driver = farewell
         app.writable = true
         shard.keep(farewell)
@@ -80,6 +90,7 @@ final class Farewell: LastingDriver, Sleeper {
         timer?.cancel()
         app.reset()
         bytes = Backlog()
+        place = nil
         shard.forget(self)
     }
 }

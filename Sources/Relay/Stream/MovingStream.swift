@@ -19,6 +19,8 @@ final class MovingStream: @unchecked Sendable {
     let received: StreamProgress
     /// The end of that direction was passed on to the application.
     let isEndPassedOn: Bool
+    /// Its place in what the device may have (server only).
+    var place: StreamPlace?
     private var socket: DetachedSocket?
     /// What the application has not taken yet of what was received.
     private var backlog = Backlog()
@@ -51,7 +53,7 @@ final class MovingStream: @unchecked Sendable {
         shard.counters.brokenStreams += 1
         var bytes = Backlog()
         swap(&bytes, &backlog)
-        Farewell.say(to: app, bytes, on: shard, patience: 30_000_000_000)
+        Farewell.say(to: app, bytes, of: place, on: shard, patience: 30_000_000_000)
     }
 
     /// The waiting bytes; nil if there are none. They are there for as long as this object is.

@@ -22,6 +22,8 @@ final class SharedStream: LastingDriver, Dialler {
     /// The application's connection (client) or the target's (server); none while the target is being connected.
     private var app: Endpoint?
     private var dial: Dial?
+    /// Its place in what the device may have (server only).
+    var place: StreamPlace?
     /// Over, or gone to another carrier: nothing may be called any more.
     private(set) var isOver = false
 
@@ -306,6 +308,7 @@ final class SharedStream: LastingDriver, Dialler {
 
     private func keep(_ bytes: UnsafeRawBufferPointer) {
         guard !isOver, app?.brokenBy ?? 0 == 0 else { return }
+        guard place?.holds(backlog.size(with: bytes.count)) ?? true else { return overflowed() }
         guard backlog.append(bytes.baseAddress!, bytes.count) else {
             return abort(.resourceExhausted, "out of memory")
         }
@@ -314,6 +317,7 @@ final class SharedStream: LastingDriver, Dialler {
     /// The application takes nothing any more; what it sent before a break is still read.
     private func cannotWrite(_ error: Int32) {
         backlog = Backlog()
+        place?.holds(0)
         sourceEnded || isFinDue ? applicationBroke(error) : pump()
     }
 
@@ -351,6 +355,7 @@ final class SharedStream: LastingDriver, Dialler {
             switch app.send(backlog.first, backlog.count) {
             case .moved(let count):
                 backlog.removeFirst(count)
+                if backlog.isEmpty { place?.holds(0) }
                 passedOn &+= UInt64(count)
             case .blocked, .ended: return
             case .failed(let error): return cannotWrite(error)
@@ -405,7 +410,7 @@ final class SharedStream: LastingDriver, Dialler {
         if let app {
             var bytes = Backlog()
             swap(&bytes, &backlog)
-            Farewell.say(to: app, bytes, on: shard, patience: carrier.timings.deadAfter)
+            Farewell.say(to: app, bytes, of: place, on: shard, patience: carrier.timings.deadAfter)
         }
         shard.counters.brokenStreams += 1
         shard.emit(.streamBroken(service, why))
@@ -437,6 +442,7 @@ final class SharedStream: LastingDriver, Dialler {
         dial?.cancel()
         dial = nil
         backlog = Backlog()
+        place = nil
         shard.counters.streamsOpen -= 1
         if isOutliving { shard.outlived(self) } else { carrier.forget(self) }
         if let claim {
@@ -519,6 +525,7 @@ final class SharedStream: LastingDriver, Dialler {
         let stream = MovingStream(
             app.detach(resetting: true), of: carrier.peer.conversation, number: number, service: service,
             sent: progress, received: claim.progress, isEndPassedOn: finDelivered, backlog: &backlog)
+        stream.place = place.take()
         carrier.sharing?.moved.add(number)
         leave()
         claim.completion(stream)

@@ -170,6 +170,81 @@ import Wire
         #expect(forger.received() == [Forger.Frame(type: .data, plaintext: [8])])
     }
 
+    @Test("Nothing is offered to a device that may not go on: its stream is given up")
+    func withdrawnBeforeOffer() throws {
+        let (forger, target) = try serverInStream(settings { $0.frames = 6 })
+        forger.owner.mayGoOn = false
+        for _ in 0..<8 { forger.send(.pong) }
+        forger.settle()
+        let received = forger.received()
+        #expect(!received.contains { $0.type == .rekey })
+        #expect(received.last == Forger.Frame(type: .abort, plaintext: [CloseReason.authorisationWithdrawn.rawValue]))
+        withExtendedLifetime(target) {}
+    }
+
+    @Test("An offer on a carrier that never had a stream ends it", arguments: [Side.client, .server])
+    func idleOffer(_ role: Side) throws {
+        let forger = try Forger(posingAs: role, settings: CommonSettings(rekey: Self.never))
+        if role == .client { forger.send(.confirm) }
+        forger.rekey(.offer(X25519.PrivateKey().publicKey))
+        forger.settle()
+        #expect(forger.owner.lostBecause == "protocol: REKEY offered on an idle carrier")
+    }
+
+    @Test("A client's offer that crossed the end of its stream is answered, and a second one ends the carrier")
+    func lateOffer() throws {
+        let (forger, target) = try serverInStream()
+        target.shutdownWrite()
+        forger.fin(total: 0)
+        forger.settle()
+        #expect(forger.received().map(\.type) == [.fin, .closed] && forger.carrier.phase == .idle)
+        let ephemeral = X25519.PrivateKey()
+        forger.rekey(.offer(ephemeral.publicKey))
+        forger.settle()
+        let shared = try ephemeral.agree(with: key(forger.received().first, step: 2))
+        forger.mixReceiving(shared)
+        forger.rekey(.done)
+        forger.mixSending(shared)
+        forger.settle()
+        #expect(forger.carrier.phase == .idle && forger.bench.shard.counters.rekeys == 1)
+        forger.rekey(.offer(X25519.PrivateKey().publicKey))
+        forger.settle()
+        #expect(forger.owner.lostBecause == "protocol: REKEY offered on an idle carrier")
+    }
+
+    @Test("A server's offer after the stream has ended ends the client's carrier")
+    func serversLateOffer() throws {
+        let forger = try Forger(posingAs: .server, settings: CommonSettings(rekey: Self.never))
+        let application = try forger.connectApp()
+        application.shutdownWrite()
+        forger.settle()
+        forger.fin(total: 0)
+        forger.send(.closed)
+        forger.settle()
+        try #require(forger.carrier.phase == .idle)
+        forger.rekey(.offer(X25519.PrivateKey().publicKey))
+        forger.settle()
+        #expect(forger.owner.lostBecause == "protocol: REKEY offered on an idle carrier")
+    }
+
+    @Test("Streams that end while an exchange becomes due leave no offer behind them", arguments: 1...8)
+    func endsMeanwhile(_ frames: UInt64) throws {
+        let often = settings { $0.frames = frames }
+        let tunnel = try Tunnel(settings: often, serverSettings: often)
+        for round in 0..<20 {
+            let stream = try tunnel.open()
+            for _ in 0..<round % 5 { stream.application.write([1]) }
+            stream.application.shutdownWrite()
+            stream.target.write([2])
+            stream.target.shutdownWrite()
+            tunnel.settle()
+            _ = (stream.application.readAll(), stream.target.readAll())
+            tunnel.settle()
+            try #require(tunnel.isIdle, "round \(round)")
+        }
+        #expect(tunnel.clientOwner.lostBecause == nil && tunnel.serverOwner.lostBecause == nil)
+    }
+
     @Test("An offer is answered only if the conversation may go on; otherwise the stream is given up")
     func withdrawn() throws {
         let tunnel = try Tunnel(settings: settings { $0.frames = 8 }, serverSettings: settings { _ in })

@@ -97,6 +97,41 @@ import Wire
         ])
     func byServer(_ offence: Offence) throws { try expectRefusal(.server, offence) }
 
+    @Test("A peer that asks for streams and does not hear that they are refused is not remembered without end")
+    func deaf() throws {
+        let forger = try Forger(posingAs: .client)
+        forger.send(.confirm)
+        forger.owner.onOpen = { $0.refuse(.serviceNotAllowed) }
+        forger.settle()
+        let filler = try forger.fillLink()
+        var number: UInt64 = 0
+        for _ in 0..<40 where forger.carrier.phase != .closed {
+            forger.send(.bundle, (0..<200).flatMap { Record.open(number + 1 + UInt64($0)).bytes })
+            number += 200
+            #expect(forger.bench.turn { forger.carrier.phase == .closed || forger.owner.opensShared == number })
+        }
+        #expect(forger.owner.lostBecause == "the peer asks and does not listen")
+        #expect((4096...8192).contains(forger.owner.opensShared))
+        withExtendedLifetime(filler) {}
+    }
+
+    @Test("More bytes than MOVE counts end the shared carrier, whether they came before or come later")
+    func moreThanCounted() throws {
+        for (before, counted, later) in [(3, 2, 0), (3, 5, 3), (0, 0, 1)] {
+            let (forger, apps) = try Forger.sharing(posingAs: .client, apps: .tcp)
+            if before > 0 { forger.say(.data(1, [UInt8](repeating: 1, count: before))) }
+            forger.settle()
+            let stream = try #require(forger.carrier.sharing?.streams[1])
+            var moved: MovingStream?
+            stream.handOver(at: StreamProgress(total: UInt64(counted), hasEnded: false), to: Ticket()) { moved = $0 }
+            if later > 0 { forger.say(.data(1, [UInt8](repeating: 2, count: later))) }
+            forger.settle()
+            #expect(forger.carrier.phase == .closed, "\(before) of \(counted), then \(later)")
+            #expect(forger.owner.lostBecause?.hasPrefix("protocol: more came than") == true)
+            withExtendedLifetime((apps, moved)) {}
+        }
+    }
+
     @Test("HEAVY by a client ends the carrier")
     func heavyByClient() throws { try expectRefusal(.client, Offence("HEAVY", .heavy(1))) }
 

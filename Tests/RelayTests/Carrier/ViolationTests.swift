@@ -159,6 +159,46 @@ import Wire
         #expect(forger.owner.lostBecause?.hasPrefix("protocol: ") == true, "\(String(describing: forger.owner.ending))")
     }
 
+    @Test(
+        "Stream numbers on one carrier rise and are not 0",
+        arguments: [[0], [1, 1], [5, 4], [5, 6, 5], [.max, 1]] as [[UInt64]])
+    func numbers(_ numbers: [UInt64]) throws {
+        let forger = try Forger(posingAs: .client)
+        forger.send(.confirm)
+        for number in numbers {
+            forger.send(.open, Forger.openPlaintext(number))
+            guard number == numbers.last, forger.owner.opened.count == numbers.count - 1 else {
+                let target = try forger.connectApp()
+                target.shutdownWrite()
+                forger.fin(total: 0)
+                forger.settle()
+                #expect(forger.carrier.phase == .idle && target.read() == .ended)
+                continue
+            }
+            forger.settle()
+        }
+        #expect(forger.owner.lostBecause == "protocol: OPEN of a number that does not rise")
+        #expect(forger.owner.opened.count == numbers.count - 1)
+    }
+
+    @Test("A carrier that becomes a shared one goes on counting where its own streams ended")
+    func numbersGoOn() throws {
+        let forger = try Forger(posingAs: .client)
+        forger.send(.confirm)
+        forger.send(.open, Forger.openPlaintext(7))
+        let target = try forger.connectApp()
+        target.shutdownWrite()
+        forger.fin(total: 0)
+        forger.settle()
+        try #require(forger.carrier.phase == .idle)
+        forger.say(.open(8))
+        forger.settle()
+        #expect(forger.carrier.phase == .shared && forger.carrier.sharedStreams == 1)
+        forger.say(.open(7))
+        forger.settle()
+        #expect(forger.owner.lostBecause == "protocol: OPEN out of place")
+    }
+
     @Test("LEAVING twice ends the carrier")
     func leavingTwice() throws {
         let forger = try Forger(posingAs: .server)

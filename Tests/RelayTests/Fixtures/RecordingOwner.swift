@@ -105,6 +105,13 @@ final class RecordingOwner: CarrierOwner {
     /// How often the stream ended at this end and the carrier was free again.
     var timesIdle: Int { calls.count { $0 == .idle } }
 
+    /// How many streams on a shared carrier were asked for so far.
+    var opensShared: UInt64 {
+        calls.reduce(0) { count, call in
+            if case .opensShared = call { count + 1 } else { count }
+        }
+    }
+
     /// The services asked for so far.
     var opened: [OpenMessage] {
         calls.compactMap { call in

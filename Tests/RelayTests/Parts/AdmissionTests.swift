@@ -29,6 +29,20 @@ import Testing
         #expect(try admitted(admission, "192.0.2.1", now: now) == 10)
     }
 
+    @Test("A device that turns out to be configured gets its token back, and nobody gets more than the burst")
+    func givenBack() throws {
+        let admission = Admission(AdmissionSettings(pairRate: 1, pairBurst: 2))
+        let device = try peer("192.0.2.1")
+        for _ in 0..<50 {
+            #expect(admission.admit(device, now: second))
+            admission.giveBack(device, now: second)
+        }
+        for _ in 0..<5 { admission.giveBack(device, now: second) }
+        admission.giveBack(try peer("192.0.3.1"), now: second)
+        #expect(try admitted(admission, "192.0.2.1", now: second) == 2)
+        #expect(try admitted(admission, "192.0.3.1", now: second) == 2)
+    }
+
     @Test("A clock that seems to go back gives nothing")
     func clockBackwards() throws {
         let admission = Admission(AdmissionSettings(pairRate: 1000, pairBurst: 3))

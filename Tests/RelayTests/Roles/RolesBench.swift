@@ -43,19 +43,25 @@ final class RolesBench {
     private let entries: [ListeningSocket]
     private static let service = ServiceID("echo")!
 
-    init(devices: Int = 1, carrier: CarrierChoice = .shared, vault capacity: Int = 100) throws {
+    init(
+        devices: Int = 1, carrier: CarrierChoice = .shared, vault capacity: Int = 100, connections: Int = 100_000,
+        deviceLimits: DeviceLimits = DeviceLimits(), admission: AdmissionSettings? = nil
+    ) throws {
         targets = try ListeningSocket.open(.tcp(host: "127.0.0.1", port: 0))
         let identity = Identity.generate()
         let names = (0..<devices).map { _ in Identity.generate() }
         let door = try ListeningSocket.open(.tcp(host: "127.0.0.1", port: 0))
         let (doorAddress, targetAddress) = (try #require(door.address), try #require(targets.address))
         let common = CommonSettings(heartbeat: .seconds(10), deadAfter: .seconds(30))
+        var serverCommon = common
+        serverCommon.maxConnections = connections
         let settings = ServerSettings(
             listen: [doorAddress], identity: identity,
             services: [Self.service: ServerService(target: targetAddress)],
             devices: names.enumerated().map {
                 Device(name: "device-\($0)", key: $1.publicKey, services: [Self.service])
-            }, common: common, admission: AdmissionSettings(pairRate: 1000, pairBurst: 1000))
+            }, common: serverCommon, admission: admission ?? AdmissionSettings(pairRate: 1000, pairBurst: 1000),
+            deviceLimits: deviceLimits)
         let shared = ServerShared(settings, vault: MemoryVault(capacity: capacity))
         let server = try Daemon<ServerRole>(clock: clock)
         self.server = server
@@ -69,7 +75,8 @@ final class RolesBench {
             entries.append(entry)
             let settings = ClientSettings(
                 server: doorAddress, serverKey: identity.publicKey, identity: name,
-                services: [Self.service: ClientService(listen: [try #require(entry.address)], carrier: carrier)], common: common)
+                services: [Self.service: ClientService(listen: [try #require(entry.address)], carrier: carrier)],
+                common: common)
             let shared = ClientShared(settings, loops: 2)
             let client = try Daemon<ClientRole>(clock: clock)
             clients.append(client)
@@ -109,6 +116,15 @@ final class RolesBench {
                 return accepted >= 0
             })
         return Tunnel.Stream(application: application, target: TestSocket(accepted))
+    }
+
+    /// An application of device `device` that connects; what becomes of it is the test's affair.
+    func ask(_ device: Int = 0) throws -> TestSocket { try connect(to: entries[device]) }
+
+    /// What the device `device` has of the server at the moment.
+    func used(_ device: Int = 0) -> (streams: Int, bytes: Int) {
+        let shared = server.roles[0].shared
+        return shared.budgets[shared.settings.devices[device].key]?.used ?? (-1, -1)
     }
 
     private func connect(to entry: ListeningSocket) throws -> TestSocket {

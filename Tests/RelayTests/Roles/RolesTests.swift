@@ -51,6 +51,7 @@ import Testing
             return begun == 12 && talks.isEmpty
         }
         #expect(isDone, "seed \(seed): stuck")
+        #expect(bench.turn { (0..<2).allSatisfy { bench.used($0) == (0, 0) } }, "places are given back")
         let passes = bench.clients.reduce(0) { $0 + $1.counters.passes } + bench.server.counters.passes
         #expect(passes > 0, "seed \(seed): no carrier changed loops, so this tried nothing")
         #expect(bench.server.counters.brokenStreams == 0)
