@@ -97,6 +97,7 @@ private final class PairOwner: CarrierOwner {
     func carrierIsMisplaced(_ carrier: Carrier) {}
     func carrierIsIdle(_ carrier: Carrier) {}
     func carrierMayGoOn(_ carrier: Carrier) -> Bool { true }
+    func carrier(_ carrier: Carrier, givesBack app: Endpoint, _ first: FirstBytes) { app.reset() }
     func carrier(_ carrier: Carrier, wasRefused service: ServiceID?, _ reason: CloseReason) {}
     func carrierSaidBye(_ carrier: Carrier) {}
     func carrierClosed(_ carrier: Carrier, _ end: CarrierEnd) {}

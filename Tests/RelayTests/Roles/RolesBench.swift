@@ -69,7 +69,8 @@ final class RolesBench {
             entries.append(entry)
             let settings = ClientSettings(
                 server: doorAddress, serverKey: identity.publicKey, identity: name,
-                services: [Self.service: ClientService(listen: [try #require(entry.address)], carrier: carrier)], common: common)
+                services: [Self.service: ClientService(listen: [try #require(entry.address)], carrier: carrier)],
+                common: common)
             let shared = ClientShared(settings, loops: 2)
             let client = try Daemon<ClientRole>(clock: clock)
             clients.append(client)
@@ -109,6 +110,21 @@ final class RolesBench {
                 return accepted >= 0
             })
         return Tunnel.Stream(application: application, target: TestSocket(accepted))
+    }
+
+    /// An application of device `device` that has sent `bytes` by the time anybody looks.
+    func ask(_ device: Int = 0, sending bytes: [UInt8]) throws -> TestSocket {
+        let application = try connect(to: entries[device])
+        application.write(bytes)
+        return application
+    }
+
+    /// The next connection that has come to the service, if there is one.
+    func arrival() -> TestSocket? {
+        var from = sockaddr_storage()
+        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        let accepted = ow_accept(targets.fd, &from, &length)
+        return accepted >= 0 ? TestSocket(accepted) : nil
     }
 
     private func connect(to entry: ListeningSocket) throws -> TestSocket {
