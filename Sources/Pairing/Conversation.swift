@@ -38,7 +38,12 @@ package struct Conversation: ~Copyable, Sendable {
 
     /// Whether its idle time or its lifetime is over. Nothing may be derived from it then.
     package func isExpired(at now: ContinuousClock.Instant) -> Bool {
-        lastUsed.duration(to: now) >= lifetimes.idle || pairedAt.duration(to: now) >= lifetimes.lifetime
+        lastUsed.duration(to: now) >= lifetimes.idle || isAged(at: now)
+    }
+
+    /// Whether its lifetime is over, however much it is used.
+    package func isAged(at now: ContinuousClock.Instant) -> Bool {
+        pairedAt.duration(to: now) >= lifetimes.lifetime
     }
 
     /// Notes that a carrier or a stream used it.

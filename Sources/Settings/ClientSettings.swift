@@ -102,7 +102,7 @@ package struct WaitingSettings: Equatable, Sendable {
     /// How long one is held before it is reset.
     package var atMost: Duration
 
-    package init(most: Int = 1024, atMost: Duration = .seconds(10)) {
+    package init(most: Int = 16384, atMost: Duration = .seconds(10)) {
         self.most = most
         self.atMost = atMost
     }

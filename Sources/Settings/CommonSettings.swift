@@ -21,7 +21,7 @@ package struct CommonSettings: Equatable, Sendable {
 
     package init(
         shards: Int = 0, polling: PollingChoice = .adaptive, heartbeat: Duration = .seconds(10),
-        deadAfter: Duration = .seconds(30), rekey: RekeySettings = RekeySettings(), drain: Duration = .seconds(5),
+        deadAfter: Duration = .seconds(30), rekey: RekeySettings = RekeySettings(), drain: Duration = .seconds(4),
         maxConnections: Int = 100_000, logLevel: LogLevel = .info
     ) {
         self.shards = shards

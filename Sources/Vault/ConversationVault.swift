@@ -34,6 +34,9 @@ package protocol ConversationVault: Sendable {
     /// expired at `now`.
     @discardableResult func touch(_ id: ConversationID, at now: ContinuousClock.Instant) -> Bool
 
+    /// The same; a conversation that `isInUse`, because a stream is open in it, has expired only when its lifetime is over.
+    @discardableResult func touch(_ id: ConversationID, at now: ContinuousClock.Instant, isInUse: Bool) -> Bool
+
     /// Whether the conversation is here and has not expired at `now`. Prolongs nothing.
     func isLive(_ id: ConversationID, at now: ContinuousClock.Instant) -> Bool
 

@@ -57,7 +57,12 @@ package final class MemoryVault: ConversationVault {
 
     @discardableResult
     package func touch(_ id: ConversationID, at now: ContinuousClock.Instant) -> Bool {
-        table.withLock { $0.slots[id] }?.touch(at: now) ?? false
+        touch(id, at: now, isInUse: false)
+    }
+
+    @discardableResult
+    package func touch(_ id: ConversationID, at now: ContinuousClock.Instant, isInUse: Bool) -> Bool {
+        table.withLock { $0.slots[id] }?.touch(at: now, isInUse) ?? false
     }
 
     package func isLive(_ id: ConversationID, at now: ContinuousClock.Instant) -> Bool {
@@ -149,9 +154,9 @@ private final class Slot: Sendable {
     }
 
     /// Notes a use; false if the conversation is gone or has expired.
-    func touch(at now: ContinuousClock.Instant) -> Bool {
+    func touch(at now: ContinuousClock.Instant, _ isInUse: Bool) -> Bool {
         conversation.withLock { slot in
-            guard slot?.isExpired(at: now) == false else { return false }
+            guard (isInUse ? slot?.isAged(at: now) : slot?.isExpired(at: now)) == false else { return false }
             slot?.touch(at: now)
             return true
         }

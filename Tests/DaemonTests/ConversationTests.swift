@@ -150,6 +150,34 @@ extension OneAtATime {
             }
         }
 
+        @Test(
+            "With a session of an older conversation open, connections that come after the idle time are served",
+            arguments: ["shared", "own"])
+        func olderSession(carrier: String) async throws {
+            try await withScene { scene in
+                let echo = try scene.echo()
+                let plan = TunnelPlan(to: echo.endpoint).with {
+                    $0.conversation = "{epoch: 1s, idle: 1s, lifetime: 4s}"
+                    $0.carrier = carrier
+                    $0.shards = "1"
+                }
+                let tunnel = try await scene.tunnel(plan)
+                let session = try await tunnel.connect()
+                #expect(try await ping(session))
+                try await eventually("the client has paired again") { tunnel.pairings >= 2 }
+                for _ in 0..<5 {
+                    let start = ContinuousClock.now
+                    try await eventually("the idle time has just passed") {
+                        ContinuousClock.now - start > .milliseconds(1010)
+                    }
+                    try await expectEcho(at: tunnel.endpoint(), count: 1000)
+                }
+                #expect(try await ping(session))
+                session.close()
+                try await tunnel.stop()
+            }
+        }
+
         // MARK: Means
 
         /// The server writes down each secret it makes, which shows how many there were.

@@ -9,7 +9,7 @@ struct DrainTests {
     enum Side: CaseIterable { case client, server }
 
     @Test(
-        "A transfer under way when a daemon gets SIGTERM completes; new connections are refused; exit 0",
+        "A transfer under way when a daemon gets SIGTERM completes; a server refuses new connections; exit 0",
         arguments: Side.allCases, [1000, 30_000_000])
     func completes(side: Side, already: Int) async throws {
         let count = 50_000_000
@@ -31,15 +31,13 @@ struct DrainTests {
             #expect(isRight)
 
             let stopping = side == .client ? tunnel.client : tunnel.server
-            let refusing = side == .client ? tunnel.endpoint() : tunnel.serverEndpoint
             stopping.signal(SIGTERM)
-            try await eventually("\(stopping.name) refuses new connections") {
-                do {
-                    _ = try await onThread { try Socket.connect(to: refusing) }
-                    return false
-                } catch let error as SocketError {
-                    return error.code == ECONNREFUSED
+            if side == .server {
+                try await eventually("the server refuses new connections") {
+                    try await refuses(tunnel.serverEndpoint)
                 }
+            } else {
+                try await eventually("the client drains") { stopping.errors.contains("draining") }
             }
             #expect(stopping.end == nil)
             gate.open()
@@ -48,6 +46,69 @@ struct DrainTests {
             socket.close()
             #expect(try await stopping.waitForEnd() == .exited(0))
             try await tunnel.stop()
+        }
+    }
+
+    private func refuses(_ endpoint: Endpoint) async throws -> Bool {
+        do {
+            try await onThread { try Socket.connect(to: endpoint) }.close()
+            return false
+        } catch let error as SocketError {
+            return error.code == ECONNREFUSED
+        }
+    }
+
+    @Test(
+        "A client that drains serves new connections until its last stream has ended, and ends then",
+        arguments: ["shared", "own"], ["1", "2"])
+    func goesOnServing(carrier: String, shards: String) async throws {
+        try await withScene { scene in
+            let echo = try scene.echo()
+            let tunnel = try await scene.tunnel(
+                TunnelPlan(to: echo.endpoint).with {
+                    $0.drain = "60s"
+                    $0.carrier = carrier
+                    $0.shards = shards
+                })
+            let session = try await tunnel.connect()
+            #expect(try await ping(session))
+            tunnel.client.signal(SIGTERM)
+            try await eventually("the client drains") { tunnel.client.errors.contains("draining") }
+            for _ in 0..<20 { try await expectEcho(at: tunnel.endpoint(), count: 1000) }
+            #expect(try await ping(session))
+            #expect(tunnel.client.end == nil)
+            session.close()
+            #expect(try await tunnel.client.waitForEnd(within: .seconds(10)) == .exited(0))
+            #expect(try await refuses(tunnel.endpoint()))
+        }
+    }
+
+    @Test("A client that drains serves new connections beside a heavy stream, until that has ended")
+    func goesOnBesideBulk() async throws {
+        try await withScene { scene in
+            let gate = Gate()
+            let heavy = try scene.service { connection in
+                for _ in 0..<400 { try connection.send(Pattern.bytes(seed: 1, count: 100_000)) }
+                gate.wait()
+                try connection.finish()
+                _ = try connection.receiveToEnd()
+            }
+            let echo = try scene.echo()
+            let tunnel = try await scene.tunnel(
+                TunnelPlan(
+                    services: [
+                        .init(name: "heavy", target: heavy.endpoint.description),
+                        .init(name: "echo", target: echo.endpoint.description),
+                    ]
+                ).with { $0.drain = "60s" })
+            let bulk = try await tunnel.connect("heavy")
+            _ = try await onThread { try bulk.receive(exactly: 40_000_000) }
+            tunnel.client.signal(SIGTERM)
+            try await eventually("the client drains") { tunnel.client.errors.contains("draining") }
+            for _ in 0..<20 { try await expectEcho(at: tunnel.endpoint("echo"), count: 1000) }
+            gate.open()
+            bulk.close()
+            #expect(try await tunnel.client.waitForEnd(within: .seconds(10)) == .exited(0))
         }
     }
 

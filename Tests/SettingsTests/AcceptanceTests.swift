@@ -50,7 +50,7 @@ struct AcceptanceTests {
         #expect(settings.timeouts.answer == .seconds(15))
         #expect(settings.pool.floor == 2)
         #expect(settings.pool.cap == 64)
-        #expect(settings.waiting.most == 1024)
+        #expect(settings.waiting.most == 16384)
         #expect(settings.waiting.atMost == .seconds(10))
         checkCommonDefaults(settings.common)
     }
@@ -62,7 +62,7 @@ struct AcceptanceTests {
         #expect(common.rekey.frames == 1_048_576)
         #expect(common.rekey.bytes == 17_179_869_184)
         #expect(common.rekey.every == .seconds(900))
-        #expect(common.drain == .seconds(5))
+        #expect(common.drain == .seconds(4))
         #expect(common.maxConnections == 100_000)
         #expect(common.logLevel == .info)
     }

@@ -64,7 +64,7 @@ struct WarningTests {
     func drainOfClient() throws {
         let cases: [(String, [String])] = [
             ("drain: 30s", ["5:8: warning: drain 30s is longer than waiting.at-most 10s (the default)"]),
-            ("waiting: {at-most: 2s}", ["5:10: warning: drain 5s (the default) is longer than waiting.at-most 2s"]),
+            ("waiting: {at-most: 2s}", ["5:10: warning: drain 4s (the default) is longer than waiting.at-most 2s"]),
             ("drain: 3s\nwaiting: {at-most: 2s}", ["6:10: warning: drain 3s is longer than waiting.at-most 2s"]),
             ("drain: 10s", []), ("drain: 30s\nwaiting: {at-most: 30s}", []), ("drain: 0s", []),
         ]

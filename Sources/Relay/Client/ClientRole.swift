@@ -46,6 +46,8 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
     private static let dialLimit = 64
     /// Failed dials are repeated no sooner than this, however many application connections ask.
     private static let pace: Nanoseconds = 100_000_000
+    /// A stream is opened so often again because the conversation was over.
+    private static let patience = 3
 
     /// `loops` are all of this client, this one included.
     init(
@@ -75,6 +77,7 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
             listeners.append(listener)
             listener.open()
         }
+        if !sockets.isEmpty { shared.listens() }
         armUpkeep()
         if shard.index == 0 {
             let pairer = Pairer(self)
@@ -84,11 +87,10 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
     }
 
     func drain() {
-        for listener in listeners { listener.close() }
-        listeners = []
         let streams = openStreams + waiting.count
         if streams > 0 { shard.emit(.draining(streams: streams)) }
         loops.beginsDraining()
+        leaveIfDone()
     }
 
     func everybodyDrains() {
@@ -99,6 +101,7 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
     func cut() {
         let cut = openStreams + waiting.count
         if cut > 0 { shard.emit(.cut(streams: cut)) }
+        stopListening(taking: false)
         while let application = waiting.next() { turnAway(application, "drain time-out") }
         for carrier in Array(carriers.values) where carrier.phase != .idle && carrier !== emptyTrunk {
             carrier.hasStream ? carrier.abort(.draining, "drain time-out") : carrier.end(.orderly)
@@ -110,10 +113,28 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
 
     var isFinished: Bool { hasLoggedOff && carriers.isEmpty }
 
-    /// Ends this loop's share once no application connection is left. When the last loop has come so far, all of
-    /// them log off; until then each light one keeps an idle carrier to say so on.
+    /// Accepts no more; `taking` those connections that the kernel has completed already.
+    private func stopListening(taking: Bool) {
+        guard !listeners.isEmpty else { return }
+        let all = listeners
+        listeners = []
+        let isLast = shared.isLastToListen()
+        for listener in all { isLast && taking ? listener.close() : listener.leave(isLast: isLast) }
+    }
+
+    /// Whether nothing is left that is to be finished before this loop ends, on its heavy partner neither.
+    private var isDone: Bool {
+        let isAlone = shard.kind != .light || shard.isCut || loops.carriersAway(ofPairWith: shard.index) == 0
+        return waiting.isEmpty && openStreams == 0 && isAlone
+    }
+
+    /// Ends this loop's share once no application connection is left; new ones are served until then, because there is
+    /// nobody else yet who would. When the last loop has come so far, all of them log off; until then each light one
+    /// keeps an idle carrier to say so on.
     private func leaveIfDone() {
-        guard everybodyDrained, !hasLeft, waiting.isEmpty, openStreams == 0 else { return }
+        guard shard.isDraining, !hasLeft, isDone else { return }
+        stopListening(taking: true)
+        guard everybodyDrained, !hasLeft, isDone else { return }
         hasLeft = true
         pairer?.stop()
         for dial in dials.values { dial.cancel() }
@@ -166,7 +187,8 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
     }
 
     private func open(_ application: Application, on carrier: Carrier) {
-        carrier.open(opening(application), for: application.endpoint)
+        application.first?.begin(now: shard.now)
+        carrier.open(opening(application), for: application.endpoint, beginning: application.first)
         if pool.count < pool.floor { refill() }
     }
 
@@ -187,8 +209,13 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
             trunk = carrier
             if pool.count < pool.floor { refill() }
         }
-        trunk?.openShared(opening(application), for: application.endpoint)
+        openShared(application)
         return true
+    }
+
+    private func openShared(_ application: Application) {
+        application.first?.begin(now: shard.now)
+        trunk?.openShared(opening(application), for: application.endpoint, beginning: application.first)
     }
 
     /// New streams go elsewhere; the shared carrier ends when those on it have.
@@ -239,14 +266,12 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
         if !carrier.link.hungUp, !carrier.isRetiring {
             while let application = nextWaiting() {
                 guard application.shares else { return open(application, on: carrier) }
-                if trunk?.takesStreams == true {
-                    trunk?.openShared(opening(application), for: application.endpoint)
-                } else {
+                if trunk?.takesStreams != true {
                     retireTrunk()
                     carrier.share()
                     trunk = carrier
-                    carrier.openShared(opening(application), for: application.endpoint)
                 }
+                openShared(application)
             }
             if carrier.phase == .shared { return refill() }
             if let stream = nextHeavy() { return carrier.move(stream) }
@@ -419,7 +444,7 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
     }
 
     func carrierIsIdle(_ carrier: Carrier) {
-        guard let present = shared.touch(at: shard.moment), carrier.belongs(to: present) || shard.isDraining else {
+        guard let present = shared.alive(at: shard.moment), carrier.belongs(to: present) || shard.isDraining else {
             return carrier.end(.orderly)
         }
         if shard.kind == .heavy, !shard.isDraining, !carrier.isRetiring, !carrier.link.hungUp {
@@ -433,24 +458,36 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
         if carrier.phase == .idle { carrierIsIdle(carrier) }
     }
 
-    func carrier(_ carrier: Carrier, opens message: OpenMessage) { carrier.violated("OPEN by a server") }
-    func carrier(_ carrier: Carrier, opens message: OpenMessage, as stream: SharedStream) {
-        carrier.violated("OPEN by a server")
+    func carrier(_ carrier: Carrier, givesBack app: Endpoint, _ first: FirstBytes) {
+        let id = carrier.peer.conversation
+        if shared.ended(id, forNothing: first.refusals > 1) {
+            shard.emit(.conversationEnded("the server says so"))
+            tellAll { $0.leaveConversation(id) }
+        }
+        leaveConversation(id)
+        let application = Application(
+            endpoint: app, service: first.service, source: first.source, shares: carrier.phase == .shared, first: first)
+        guard first.refusals <= Self.patience else {
+            shared.waiting.wrappingAdd(1, ordering: .relaxed)
+            return turnAway(application, "the server takes no stream")
+        }
+        serve(application)
     }
-    func carrier(_ carrier: Carrier, takesOver message: MoveMessage) { carrier.violated("MOVE by a server") }
-    func carrierIsShared(_ carrier: Carrier) {}
+
+    /// No stream is opened any more on carriers of conversation `id`.
+    private func leaveConversation(_ id: ConversationID) {
+        if trunk?.belongs(to: id) == true { retireTrunk() }
+        for carrier in pool.takeAll() where carrier.belongs(to: id) || !pool.put(carrier) { carrier.end(.orderly) }
+    }
+
     func carrier(_ carrier: Carrier, wasRefused service: ServiceID?, _ reason: CloseReason) {
         guard let service else { return }
         shard.emit(.streamRefused(service, server: shared.settings.server.description, reason))
     }
 
-    func carrierSaidBye(_ carrier: Carrier) { carrier.violated("BYE by a server") }
     func carrierMayGoOn(_ carrier: Carrier) -> Bool { true }
 
-    func carrierLostStream(_ carrier: Carrier) {
-        shared.touch(at: shard.moment)
-        leaveIfDone()
-    }
+    func carrierLostStream(_ carrier: Carrier) { leaveIfDone() }
 
     func carrierLeaves(_ carrier: Carrier) {
         guard carrier !== trunk else { return retireTrunk() }
@@ -495,7 +532,11 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
             let isLast = carriers.isEmpty && shard.kind != .heavy
             tell(shared.watch.carrierBroke(why, resets: carrier.streamsReset, isLast: isLast, at: shard.now))
         }
-        guard !shard.isDraining else { return leaveIfDone() }
+        if shard.isDraining {
+            if shard.kind == .heavy { loops.partner(of: shard.index)?.post { ($0.role as? ClientRole)?.leaveIfDone() } }
+            leaveIfDone()
+            guard wanted > 0 else { return }
+        }
         if carriers.isEmpty, shard.kind != .heavy { tell(shared.watch.lastCarrierEnded()) }
         if isUseful(carrier) {
             wasUseful(carrier)
@@ -540,7 +581,12 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
 
     private func lookAfterConversation() {
         let now = ContinuousClock.now
-        if openStreams > 0 { shared.touch(at: now) }
+        // A stream counts for its own conversation, and as long as the server counts it too.
+        if let present = shared.conversation,
+            carriers.values.contains(where: { $0.belongs(to: present) && $0.hasUnendedStream })
+        {
+            shared.touch(present, at: now)
+        }
         guard shard.index == 0 else { return }
         shard.handledSecrets()
         shard.warnOfUnlockedSecrets()

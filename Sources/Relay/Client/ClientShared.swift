@@ -16,6 +16,8 @@ final class ClientShared: Sendable {
     private let streams = Atomic<UInt64>(0)
     /// Loops that have not finished draining; the last one logs off.
     private let loopsLeft: Atomic<Int>
+    /// Loops that accept; the last one closes the listeners.
+    private let loopsListening = Atomic(0)
 
     private struct State: ~Copyable {
         var conversation: Conversation?
@@ -67,6 +69,14 @@ final class ClientShared: Sendable {
     /// True for the last loop that asks.
     func isLastToLeave() -> Bool { loopsLeft.wrappingSubtract(1, ordering: .acquiringAndReleasing).newValue == 0 }
 
+    /// A loop begins to accept.
+    func listens() { loopsListening.wrappingAdd(1, ordering: .relaxed) }
+
+    /// A loop accepts no more. True for the last one.
+    func isLastToListen() -> Bool {
+        loopsListening.wrappingSubtract(1, ordering: .acquiringAndReleasing).newValue == 0
+    }
+
     /// Whether carriers can be resumed now.
     func hasConversation(at now: ContinuousClock.Instant) -> Bool {
         state.withLock { !$0.isOver(at: now) && !$0.isRejected }
@@ -108,6 +118,30 @@ final class ClientShared: Sendable {
             guard !state.isOver(at: now) else { return nil }
             state.conversation?.touch(at: now)
             return state.conversation?.id
+        }
+    }
+
+    /// Notes that conversation `id` was used, if it is the present one and its time is not over.
+    func touch(_ id: ConversationID, at now: ContinuousClock.Instant) {
+        state.withLock { state in
+            guard state.conversation?.id == id, !state.isOver(at: now) else { return }
+            state.conversation?.touch(at: now)
+        }
+    }
+
+    /// Which conversation is alive now.
+    func alive(at now: ContinuousClock.Instant) -> ConversationID? {
+        state.withLock { $0.isOver(at: now) ? nil : $0.conversation?.id }
+    }
+
+    /// The server says that conversation `id` is over. True if it was the present one, which is wiped; `forNothing` if
+    /// it was of no use.
+    func ended(_ id: ConversationID, forNothing: Bool) -> Bool {
+        state.withLock { state in
+            guard state.conversation?.id == id else { return false }
+            state.conversation = nil
+            if forNothing { state.isRejected = true }
+            return true
         }
     }
 

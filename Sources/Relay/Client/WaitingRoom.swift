@@ -10,6 +10,8 @@ struct Application {
     let source: SourceAddress
     /// Its stream may share a carrier with others.
     let shares: Bool
+    /// What it sent to a server that refused it because the conversation was over.
+    var first: FirstBytes?
 }
 
 /// The waiting applications of one shard, first come, first served.

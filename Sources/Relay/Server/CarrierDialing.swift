@@ -128,7 +128,7 @@ extension Carrier: TargetSeeker {
     var soughtService: ServiceID? { service }
     var awaitsTarget: Bool { phase == .dialing }
 
-    func outlivedConversation() { end(.orderly) }
+    func outlivedConversation() { refuse(.draining) }
 
     /// Connects to one of `addresses` within `limit` nanoseconds (server, dialing only).
     func dial(_ addresses: [SocketAddress], limit: Nanoseconds) {

@@ -203,9 +203,7 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
             return stream.refuse(.serviceNotAllowed)
         }
         // Nothing expired is served, whether or not a sweep has come by; clients stop a little earlier.
-        guard shared.vault.touch(carrier.peer.conversation, at: shard.moment) else {
-            return stream.outlivedConversation()
-        }
+        guard isAlive(carrier.peer.conversation, asker: carrier) else { return stream.outlivedConversation() }
         if let addresses = route.literal ?? shared.resolver.known(route.target, at: shard.now) {
             return stream.dial(addresses, limit: route.limit)
         }
@@ -219,6 +217,14 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
             case .timedOut: stream.refuse(for: .timedOut)
             }
         }
+    }
+
+    /// Whether a stream may be opened in this conversation, which is a use of it. One that has a stream besides the one
+    /// that `asker` brings is in use, whenever somebody last came by to note that.
+    private func isAlive(_ id: ConversationID, asker: Carrier) -> Bool {
+        if shared.vault.touch(id, at: shard.moment) { return true }
+        let isInUse = trunks[id]?.contains { $0.sharedStreams > ($0 === asker ? 1 : 0) } ?? false
+        return isInUse && shared.vault.touch(id, at: shard.moment, isInUse: true)
     }
 
     /// Where streams of `service` on this carrier go; nil if its device may not use it. Settings do not change
@@ -252,6 +258,7 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
     }
 
     func carrierLostStream(_ carrier: Carrier) { shared.vault.touch(carrier.peer.conversation, at: shard.moment) }
+    func carrier(_ carrier: Carrier, givesBack app: Endpoint, _ first: FirstBytes) { app.reset() }
     func carrier(_ carrier: Carrier, wasRefused service: ServiceID?, _ reason: CloseReason) {}
     func carrierLeaves(_ carrier: Carrier) { carrier.violated("LEAVING by a client") }
     func streamIsHeavy(_ stream: SharedStream) {}
@@ -303,6 +310,9 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
 
     // MARK: Conversations that end
 
+    /// A client that was told that its conversation is over has so long to close its carriers.
+    private static let farewell: Nanoseconds = 5_000_000_000
+
     private func armSweep() {
         // A loop for heavy streams that has none sleeps.
         guard shard.kind != .heavy || !carriers.isEmpty else {
@@ -318,10 +328,14 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
         let moment = ContinuousClock.now
         for (id, carrier) in carriers where confirmations[id] == nil {
             if carrier.hasStream {
-                shared.vault.touch(carrier.peer.conversation, at: moment)
+                shared.vault.touch(carrier.peer.conversation, at: moment, isInUse: true)
             } else if !shared.vault.isLive(carrier.peer.conversation, at: moment) {
-                // Who has been told, and had until now, is not waited for.
-                carrier.isRetiring ? carrier.end(.orderly) : carrier.retire()
+                guard carrier.isRetiring else {
+                    carrier.retire()
+                    continue
+                }
+                // What was opened before LEAVING arrived must still find somebody who says no.
+                if now &- carrier.retiredAt >= Self.farewell { carrier.end(.orderly) }
             }
         }
         shard.handledSecrets()

@@ -54,6 +54,15 @@ final class Listener: Acceptor, LastingDriver, Sleeper {
         socket.stop()
     }
 
+    /// Accepts nothing more on this shard: others go on, or `isLast` and the kernel resets what nobody has taken.
+    func leave(isLast: Bool) {
+        guard isOpen else { return }
+        isOpen = false
+        pause?.cancel()
+        shard.poller.remove(listener: socket.fd)
+        if isLast { socket.stop() }
+    }
+
     func accept() {
         if acceptBatch() { shard.again(self) }
     }

@@ -51,6 +51,8 @@ protocol CarrierOwner: AnyObject {
     func carrierIsIdle(_ carrier: Carrier)
     /// Whether the conversation may go on using this carrier; asked at every REKEY.
     func carrierMayGoOn(_ carrier: Carrier) -> Bool
+    /// The server took nothing of a stream, because the conversation is over: `app` waits for another (client only).
+    func carrier(_ carrier: Carrier, givesBack app: Endpoint, _ first: FirstBytes)
     /// The server refused a stream, which is reset (client only).
     func carrier(_ carrier: Carrier, wasRefused service: ServiceID?, _ reason: CloseReason)
     /// The peer logged off.
@@ -162,6 +164,8 @@ final class Carrier: LastingDriver, Sleeper {
     var outEnd = 0
     var due: DueFrames = []
     var opening: OpenMessage?
+    /// What was read from the application before the server has said a word of the stream (client).
+    var first: FirstBytes?
     /// MOVE or MOVED waits for room.
     var handing: Handing?
     /// What is said behind everything else before the carrier leaves, and how it will have ended.
@@ -206,6 +210,8 @@ final class Carrier: LastingDriver, Sleeper {
     var sentAtHeartbeat: UInt64 = 0
     /// It takes no further stream.
     private(set) var isRetiring = false
+    /// Since when.
+    private(set) var retiredAt: Nanoseconds = 0
     /// The server said LEAVING (client only).
     private var leavingHeard = false
     /// How many application connections its end reset, once it is closed.
@@ -254,6 +260,12 @@ final class Carrier: LastingDriver, Sleeper {
     /// Whether an application's connection is open here, or about to be.
     var hasStream: Bool { app != nil || phase == .dialing || phase == .moving || sharedStreams > 0 }
 
+    /// Whether a stream is open here that the peer must know as open, too.
+    var hasUnendedStream: Bool {
+        guard let sharing else { return hasStream && !(sourceEnded && finReceived) }
+        return sharing.streams.values.contains { !$0.hasEnded }
+    }
+
     func belongs(to conversation: ConversationID?) -> Bool { peer.conversation == conversation }
 
     // MARK: Going on
@@ -298,11 +310,12 @@ final class Carrier: LastingDriver, Sleeper {
 
     // MARK: Streams
 
-    /// Opens a stream for the application connection `app` (client, idle only). OPEN and what the
-    /// application has already sent leave together.
-    func open(_ message: OpenMessage, for app: Endpoint) {
+    /// Opens a stream for the application connection `app`, which begins with `first` if it was refused before (client,
+    /// idle only). OPEN and what the application has already sent leave together.
+    func open(_ message: OpenMessage, for app: Endpoint, beginning first: FirstBytes? = nil) {
         mustBeIdle()
         beginStream(message.service, app)
+        self.first = first ?? FirstBytes(message, now: shard.now)
         opening = message
         phase = .streaming
         advance()
@@ -345,6 +358,7 @@ final class Carrier: LastingDriver, Sleeper {
         guard sourceEnded, finDelivered, let app else { return }
         app.close()
         self.app = nil
+        first = nil
         shard.counters.streamsOpen -= 1
         guard !linkIsGone else { return end(.orderly) }
         switch side {
@@ -471,6 +485,7 @@ final class Carrier: LastingDriver, Sleeper {
 
     /// Lets go of every stream that is here or was about to come.
     private func partFromStreams(_ how: CarrierEnd) {
+        first = nil
         if let app {
             self.app = nil
             shard.counters.streamsOpen -= 1
@@ -499,6 +514,7 @@ final class Carrier: LastingDriver, Sleeper {
     func retire() {
         guard !isRetiring, phase != .closed, phase != .departing, phase != .leaving else { return }
         isRetiring = true
+        retiredAt = shard.now
         if side == .server { due.insert(.leaving) }
         if phase == .shared { return flushSoon() }
         if side == .client, phase == .idle { return end(.orderly) }
@@ -508,6 +524,7 @@ final class Carrier: LastingDriver, Sleeper {
     /// Goes on retiring where `old` did.
     func adoptRetirement(of old: Carrier) {
         isRetiring = old.isRetiring
+        retiredAt = old.retiredAt
         leavingHeard = old.leavingHeard
     }
 

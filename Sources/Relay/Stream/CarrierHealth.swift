@@ -59,6 +59,7 @@ extension Carrier {
             return applicationBroke(app.brokenBy != 0 ? app.brokenBy : app.takeError())
         }
         app?.tuneNow()
+        if first?.isSettled(now: now, self) == true { first = nil }
         if let sharing { for stream in Array(sharing.streams.values) { stream.look(now) } }
         guard phase != .closed else { return }
         sentAtHeartbeat = keys?.sending.next ?? 0

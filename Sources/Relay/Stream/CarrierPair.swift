@@ -99,6 +99,7 @@ private final class PairOwner: CarrierOwner {
     func carrierIsIdle(_ carrier: Carrier) {}
     func carrierMayGoOn(_ carrier: Carrier) -> Bool { true }
     func allowance(of peer: Peer) -> Allowance { Allowance() }
+    func carrier(_ carrier: Carrier, givesBack app: Endpoint, _ first: FirstBytes) { app.reset() }
     func carrier(_ carrier: Carrier, wasRefused service: ServiceID?, _ reason: CloseReason) {}
     func carrierSaidBye(_ carrier: Carrier) {}
     func carrierClosed(_ carrier: Carrier, _ end: CarrierEnd) {}

@@ -251,6 +251,7 @@ extension Carrier {
 
     /// Adds decoded bytes to what the next write takes.
     private func append(_ plaintext: UnsafeMutableRawPointer, _ length: Int) {
+        if first != nil { first = nil }
         receivedTotal &+= UInt64(length)
         shard.counters.bytesIn &+= UInt64(length)
         if vectorEnd > 0, carried == nil, length <= Self.joined {
@@ -313,6 +314,7 @@ extension Carrier {
             return violated("FIN says \(message.total) bytes, \(receivedTotal) came")
         }
         finReceived = true
+        first = nil
     }
 
     private func handleClosed() {
@@ -329,8 +331,22 @@ extension Carrier {
             return violated("\(type) without a stream")
         }
         guard type == .abort || side == .client else { return violated("REFUSED by a client") }
+        if type == .refused, message.reason == .draining, giveBack() { return }
         if type == .refused { owner.carrier(self, wasRefused: service, message.reason) }
         end(.streamBroken("the other side says: \(message.reason)"))
+    }
+
+    /// The server has not taken the stream, because the conversation is over: the role opens it again in another. False
+    /// if that cannot be.
+    private func giveBack() -> Bool {
+        guard let first = first.take(), let app, app.brokenBy == 0, phase == .streaming else { return false }
+        self.app = nil
+        app.driver = nil
+        shard.counters.streamsOpen -= 1
+        first.refused()
+        owner.carrier(self, givesBack: app, first)
+        end(.orderly)
+        return true
     }
 
     private func handleBye() {

@@ -89,6 +89,12 @@ extension Carrier {
     /// is closed now.
     private func fill(from app: Endpoint) -> Bool {
         guard ensureOut() else { return false }
+        if let first, first.unsaid > 0 {
+            // No more than a frame holds.
+            let count = first.unsaid
+            first.say(count, to: payloadPlace)
+            guard encodeData(count) else { return false }
+        }
         while app.readable {
             let slots = min(framesPerRound, (RegionSize.bytes - outEnd) / RegionSize.fullFrame)
             guard slots > 0 else { return true }
@@ -98,6 +104,7 @@ extension Carrier {
             switch wasBulk ? readFrames(from: app, slots) : app.read(payloadPlace, FrameHeader.maxPlaintext) {
             case .moved(let count):
                 app.isBulk = count >= FrameHeader.maxPlaintext
+                if let first, count >= FrameHeader.maxPlaintext || !first.keep(payloadPlace, count) { self.first = nil }
                 guard encodeData(count) else { return false }
                 if app.isBulk, !wasBulk { continue }
             case .ended: return encodeFin()

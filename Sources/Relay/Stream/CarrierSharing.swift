@@ -54,9 +54,9 @@ extension Carrier {
         lastHeard = shard.now
     }
 
-    /// Opens a stream for the application connection `app` (client).
-    func openShared(_ message: OpenMessage, for app: Endpoint) {
-        let stream = SharedStream(message, for: app, on: self)
+    /// Opens a stream for the application connection `app`, which begins with `first` if it was refused before (client).
+    func openShared(_ message: OpenMessage, for app: Endpoint, beginning first: FirstBytes? = nil) {
+        let stream = SharedStream(message, for: app, beginning: first, on: self)
         keep(stream)
         sharing?.unopened.append(stream.number)
         stream.advance()

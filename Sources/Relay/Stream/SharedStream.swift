@@ -42,6 +42,8 @@ final class SharedStream: LastingDriver, Dialler {
     private var run = 0
     /// Waits for the carrier to have room.
     private var isHungry = false
+    /// What was read from the application before the other end has said a word of this stream (client).
+    private var first: FirstBytes?
 
     // The pipe from the link to the application.
     private var receivedTotal: UInt64 = 0
@@ -77,8 +79,9 @@ final class SharedStream: LastingDriver, Dialler {
         let completion: (MovingStream?) -> Void
     }
 
-    /// A stream that the application connection `app` asks for (client).
-    init(_ message: OpenMessage, for app: Endpoint, on carrier: Carrier) {
+    /// A stream that the application connection `app` asks for, and that begins with `first` (client).
+    init(_ message: OpenMessage, for app: Endpoint, beginning first: FirstBytes?, on carrier: Carrier) {
+        self.first = first ?? FirstBytes(message, now: carrier.shard.now)
         number = message.streamNumber
         service = message.service
         self.carrier = carrier
@@ -144,7 +147,7 @@ final class SharedStream: LastingDriver, Dialler {
     /// Says what is due and reads the application, as far as the carrier has room.
     func pump() {
         guard !isOver, !isHungry else { return }
-        guard sayWhatIsDue() else { return beHungry() }
+        guard sayWhatIsDue(), sayAgain() else { return beHungry() }
         while let app, app.readable, !sourceEnded, !isMoving {
             let allowance = peerPassedOn &+ RecordHeader.window &- sentTotal
             guard allowance > 0 else { return wantOwnCarrier() }
@@ -152,6 +155,7 @@ final class SharedStream: LastingDriver, Dialler {
             guard let place = carrier.room(forPayload: wanted) else { return beHungry() }
             switch app.read(place + RecordHeader.size, wanted) {
             case .moved(let count):
+                if let first, !first.keep(place + RecordHeader.size, count) { self.first = nil }
                 sent(count, at: place)
                 guard app.readable else {
                     run = 0
@@ -178,6 +182,18 @@ final class SharedStream: LastingDriver, Dialler {
         carrier.add(RecordHeader(kind: .data, length: count, stream: number), at: place)
         sentTotal &+= UInt64(count)
         shard.counters.bytesOut &+= UInt64(count)
+    }
+
+    /// Says what an earlier carrier took in vain. It is no more than a window. False if there is no room for all of it.
+    private func sayAgain() -> Bool {
+        guard let first else { return true }
+        while first.unsaid > 0 {
+            let count = min(first.unsaid, RecordHeader.maxData)
+            guard let place = carrier.room(forPayload: count) else { return false }
+            first.say(count, to: place + RecordHeader.size)
+            sent(count, at: place)
+        }
+        return true
     }
 
     /// False if the carrier has no room for something that is due.
@@ -237,7 +253,10 @@ final class SharedStream: LastingDriver, Dialler {
 
     /// A verified record of this stream other than OPEN. Throws what the peer must not say.
     func receive(_ header: RecordHeader, _ payload: UnsafeRawBufferPointer) throws(WireError) {
-        isKnownToPeer = true
+        if !isKnownToPeer {
+            isKnownToPeer = true
+            if header.kind != .refused { first = nil }
+        }
         switch header.kind {
         case .data: receive(payload)
         case .fin: receive(try FinMessage(parsing: payload))
@@ -342,11 +361,24 @@ final class SharedStream: LastingDriver, Dialler {
 
     private func receive(_ kind: RecordKind, _ message: ReasonMessage) {
         guard kind == .abort || carrier.side == .client else { return carrier.violated("REFUSED by a client") }
+        if kind == .refused, message.reason == .draining, giveBack() { return }
         let why = "the other side says: \(message.reason)"
         if kind == .refused { carrier.owner.carrier(carrier, wasRefused: service, message.reason) }
         writeReceived()
         // Directly connected, the target would still get what was sent before.
         if carrier.side == .server, awaitsTarget, !backlog.isEmpty { doomed = why } else { breakOff(why) }
+    }
+
+    /// The server has not taken the stream, because the conversation is over: its role opens it again in another.
+    /// False if that cannot be.
+    private func giveBack() -> Bool {
+        guard let first = first.take(), let app, app.brokenBy == 0, !isMoving else { return false }
+        self.app = nil
+        app.driver = nil
+        first.refused()
+        carrier.owner.carrier(carrier, givesBack: app, first)
+        leave()
+        return true
     }
 
     /// Writes what waits, and passes the end on behind it.
@@ -439,6 +471,7 @@ final class SharedStream: LastingDriver, Dialler {
         isOver = true
         if opening != nil { carrier.hasOpened(number) }
         app = nil
+        first = nil
         dial?.cancel()
         dial = nil
         backlog = Backlog()
@@ -456,6 +489,7 @@ final class SharedStream: LastingDriver, Dialler {
     func look(_ now: Nanoseconds) {
         guard let app, !isOver else { return }
         app.tuneNow()
+        if first?.isSettled(now: now, carrier) == true { first = nil }
         guard app.failed || app.brokenBy != 0 else { return }
         if sentTotal != sentWhenLookedAt || lookedAt == 0 {
             sentWhenLookedAt = sentTotal

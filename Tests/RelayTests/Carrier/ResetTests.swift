@@ -68,7 +68,9 @@ import Wire
         #expect(tunnel.serverOwner.brokenBecause == "the other side says: \(reason)")
     }
 
-    @Test("A service that is refused resets the application that asked for it", arguments: CloseReason.allCases)
+    @Test(
+        "A service that is refused resets the application that asked for it",
+        arguments: CloseReason.allCases.filter { $0 != .draining })
     func refuse(_ reason: CloseReason) throws {
         let tunnel = try Tunnel()
         let application = tunnel.ask(.tcp, sending: [1, 2, 3])
@@ -78,6 +80,33 @@ import Wire
         #expect(tunnel.clientOwner.brokenBecause == "the other side says: \(reason)")
         #expect(tunnel.turn { application.read() == .broken(TestSocket.connectionReset) })
         #expect(tunnel.lent == 0)
+    }
+
+    @Test("A stream that the server refuses because the conversation is over is given back with what it sent")
+    func givenBack() throws {
+        let tunnel = try Tunnel()
+        tunnel.ask(.tcp, sending: [1, 2, 3])
+        #expect(tunnel.turn { tunnel.server.phase == .dialing })
+        tunnel.server.outlivedConversation()
+        #expect(tunnel.turn { tunnel.client.phase == .closed && tunnel.server.phase == .closed })
+        #expect(tunnel.clientOwner.calls.contains(.givenBack(3)))
+        #expect(tunnel.clientOwner.brokenBecause == nil)
+        #expect(tunnel.lent == 0)
+    }
+
+    @Test(
+        "A stream that the server has answered, or that sent more than is kept, is not given back",
+        arguments: [true, false])
+    func notGivenBack(_ isAnswered: Bool) throws {
+        let forger = try Forger(posingAs: .server)
+        let application = try forger.connectApp()
+        application.write([UInt8](repeating: 1, count: isAnswered ? 3 : FirstBytes.most + 1))
+        forger.settle()
+        if isAnswered { forger.data([7]) }
+        forger.send(.refused, [CloseReason.draining.rawValue])
+        #expect(forger.bench.turn { forger.carrier.phase == .closed })
+        #expect(!forger.owner.calls.contains { if case .givenBack = $0 { true } else { false } })
+        #expect(forger.owner.brokenBecause != nil)
     }
 
     @Test("A target that gives up after its answer is complete is no offence of the server")

@@ -30,7 +30,9 @@ import Wire
         tunnel.expectUnbroken()
     }
 
-    @Test("A stream that is refused ends alone, with its reason", arguments: CloseReason.allCases)
+    @Test(
+        "A stream that is refused ends alone, with its reason",
+        arguments: CloseReason.allCases.filter { $0 != .draining })
     func refused(_ reason: CloseReason) throws {
         let (forger, apps) = try Forger.sharing(posingAs: .server, streams: 2, apps: .tcp)
         forger.say(.refused(1, reason))
@@ -38,6 +40,18 @@ import Wire
         forger.say(.data(2, [7]))
         #expect(forger.bench.turn { apps[1].read() == .bytes([7]) })
         #expect(forger.carrier.phase == .shared && forger.bench.shard.counters.brokenStreams == 1)
+    }
+
+    @Test("A stream that is refused because the conversation is over is given back, unless the server had answered it")
+    func givenBack() throws {
+        let (forger, apps) = try Forger.sharing(posingAs: .server, streams: 2, apps: .tcp)
+        apps[0].write([1, 2, 3])
+        forger.settle()
+        forger.say(.data(2, [7]), .refused(1, .draining), .refused(2, .draining))
+        #expect(forger.bench.ending(apps[1]).then == .broken(TestSocket.connectionReset))
+        #expect(forger.owner.calls.filter { if case .givenBack = $0 { true } else { false } } == [.givenBack(3)])
+        #expect(forger.carrier.phase == .shared && forger.bench.shard.counters.brokenStreams == 1)
+        #expect(forger.carrier.sharedStreams == 0)
     }
 
     @Test("A server refuses one stream and serves the next")

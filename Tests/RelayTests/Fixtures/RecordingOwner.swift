@@ -19,6 +19,7 @@ final class RecordingOwner: CarrierOwner {
         case idle
         case mayGoOn
         case refused(CloseReason)
+        case givenBack(Int)
         case bye
         case closed
     }
@@ -51,6 +52,11 @@ final class RecordingOwner: CarrierOwner {
     func carrier(_ carrier: Carrier, opens message: OpenMessage, as stream: SharedStream) {
         calls.append(.opensShared(message))
         if let onOpen { onOpen(stream) } else { seekers.append(stream) }
+    }
+
+    func carrier(_ carrier: Carrier, givesBack app: Endpoint, _ first: FirstBytes) {
+        calls.append(.givenBack(first.unsaid))
+        app.reset()
     }
 
     func carrier(_ carrier: Carrier, takesOver message: MoveMessage) {

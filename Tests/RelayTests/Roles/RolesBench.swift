@@ -127,6 +127,21 @@ final class RolesBench {
         return shared.budgets[shared.settings.devices[device].key]?.used ?? (-1, -1)
     }
 
+    /// An application of device `device` that has sent `bytes` by the time anybody looks.
+    func ask(_ device: Int = 0, sending bytes: [UInt8]) throws -> TestSocket {
+        let application = try connect(to: entries[device])
+        application.write(bytes)
+        return application
+    }
+
+    /// The next connection that has come to the service, if there is one.
+    func arrival() -> TestSocket? {
+        var from = sockaddr_storage()
+        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        let accepted = ow_accept(targets.fd, &from, &length)
+        return accepted >= 0 ? TestSocket(accepted) : nil
+    }
+
     private func connect(to entry: ListeningSocket) throws -> TestSocket {
         let bound = try #require(entry.address)
         let address = try #require(SocketAddress(literal: bound))

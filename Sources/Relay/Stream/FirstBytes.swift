@@ -1,0 +1,56 @@
+// What an application sent before the server has said a word of its stream. A server refuses an OPEN when the conversation
+// is over, and may learn that first: then the stream is opened again in the next conversation, with the same bytes.
+internal import Wire
+
+/// The beginning of a stream, kept at the client until the server has shown that it took the OPEN. Not thread-safe.
+final class FirstBytes {
+    let service: ServiceID
+    let source: SourceAddress
+    private var bytes = Backlog()
+    /// How many of them went out on the present carrier.
+    private var said = 0
+    /// How often a server has refused this stream because the conversation was over.
+    private(set) var refusals = 0
+    /// When the stream was opened on the present carrier.
+    private var since: Nanoseconds
+
+    /// More than this is not kept. On a shared carrier no more can leave before the server says something.
+    static let most = Int(RecordHeader.window)
+
+    init(_ message: OpenMessage, now: Nanoseconds) {
+        service = message.service
+        source = message.source
+        since = now
+    }
+
+    /// Bytes that the present carrier has not taken yet.
+    var unsaid: Int { bytes.count - said }
+
+    /// Copies the next `count` bytes that are to be said to `place`, and counts them as said.
+    func say(_ count: Int, to place: UnsafeMutableRawPointer) {
+        place.copyMemory(from: bytes.first + said, byteCount: count)
+        said += count
+    }
+
+    /// The application sent these, and they went out. False if they cannot be kept.
+    func keep(_ more: UnsafeRawPointer, _ count: Int) -> Bool {
+        guard bytes.count + count <= Self.most, bytes.append(more, count) else { return false }
+        said += count
+        return true
+    }
+
+    /// The stream was refused: all of it is to be said again.
+    func refused() {
+        refusals += 1
+        said = 0
+    }
+
+    /// It is opened on another carrier.
+    func begin(now: Nanoseconds) { since = now }
+
+    /// Whether the server must have read the OPEN by now: its carrier was heard more than a heartbeat after that.
+    func isSettled(now: Nanoseconds, _ carrier: Carrier) -> Bool {
+        let heartbeat = carrier.timings.heartbeat
+        return now &- since >= 2 * heartbeat && carrier.lastHeard &- min(since, carrier.lastHeard) > heartbeat
+    }
+}
