@@ -57,11 +57,8 @@ extension OneAtATime {
                     _ = try socket.receive(exactly: 1)
                 }
                 let draining = side == .client ? tunnel.client : tunnel.server
-                let closed = side == .client ? tunnel.endpoint() : tunnel.serverEndpoint
                 draining.signal(SIGTERM)
-                try await eventually("\(draining.name) accepts nothing more") {
-                    (try? await onThread { try Socket.connect(to: closed) }) == nil
-                }
+                try await eventually("\(draining.name) drains") { draining.errors.contains("draining") }
                 gate.open()
                 let received = try await onThread {
                     if direction == .up { try socket.sendPattern(seed: 61, count: Self.count) }

@@ -189,7 +189,7 @@ extension BadCase {
             Expected("2:11", "identity must be the path of an identity file, found a list", "write"),
             Expected("3:11", "services must be a mapping, found a list", "write services:"),
             Expected("4:10", "devices must be a mapping, found a number", "write devices:"),
-            Expected("5:8", "drain must be a duration such as 5s, found a mapping", "write"),
+            Expected("5:8", "drain must be a duration such as 4s, found a mapping", "write"),
             Expected("6:9", "shards must be a whole number such as 0, found a list", "write"),
             Expected("7:6", "log must be a mapping, found text", "write log: {level"),
             Expected("8:8", "limits must be a mapping, found nothing", "write limits: {connections")),

@@ -128,9 +128,8 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
         return waiting.isEmpty && openStreams == 0 && isAlone
     }
 
-    /// Ends this loop's share once no application connection is left; new ones are served until then, because there is
-    /// nobody else yet who would. When the last loop has come so far, all of them log off; until then each light one
-    /// keeps an idle carrier to say so on.
+    /// Ends this loop's share once no application connection is left; new ones are served until then. When the last loop
+    /// has come so far, all of them log off; until then each light one keeps an idle carrier to say so on.
     private func leaveIfDone() {
         guard shard.isDraining, !hasLeft, isDone else { return }
         stopListening(taking: true)
@@ -250,6 +249,7 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
             // One that gave up without a word wants nothing of the service any more.
             guard application.endpoint.failed, application.endpoint.isGone else { return application }
             application.endpoint.reset()
+            shard.counters.brokenStreams &+= 1
         }
         return nil
     }
@@ -474,7 +474,6 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
         serve(application)
     }
 
-    /// No stream is opened any more on carriers of conversation `id`.
     private func leaveConversation(_ id: ConversationID) {
         if trunk?.belongs(to: id) == true { retireTrunk() }
         for carrier in pool.takeAll() where carrier.belongs(to: id) || !pool.put(carrier) { carrier.end(.orderly) }
