@@ -51,8 +51,7 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
 
     /// `loops` are all of this client, this one included.
     init(
-        _ shared: ClientShared, sockets: [(service: ServiceID, socket: ListeningSocket)], shard: Shard,
-        loops: Loops
+        _ shared: ClientShared, sockets: [(service: ServiceID, socket: ListeningSocket)], shard: Shard, loops: Loops
     ) {
         self.shared = shared
         self.sockets = sockets
@@ -414,9 +413,6 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
         if upkeep == nil { armUpkeep() }
     }
 
-    /// There is one server: nobody else is held up by what it says.
-    func allowance(of peer: Peer) -> Allowance { Allowance() }
-
     func letGo(_ carrier: Carrier) { _ = takeOut(carrier) }
 
     /// Takes `carrier` out of every list there is. False if it was in none.
@@ -429,8 +425,7 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
 
     func stays(_ carrier: Carrier) { give(carrier) }
 
-    /// Every carrier here, those that wait for a stream, and those that streams share, for tests that know which may be
-    /// where.
+    /// Every carrier here, those that wait for a stream, and those that streams share, for tests.
     var register: (all: [Carrier], idle: [Carrier], shared: [Carrier]) {
         (Array(carriers.values), pool.all, (trunk.map { [$0] } ?? []) + formerTrunks)
     }
@@ -485,6 +480,8 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
     }
 
     func carrierMayGoOn(_ carrier: Carrier) -> Bool { true }
+    /// There is one server: nobody else is held up by what it says.
+    func allowance(of peer: Peer) -> Allowance { Allowance() }
 
     func carrierLostStream(_ carrier: Carrier) { leaveIfDone() }
 

@@ -237,7 +237,8 @@ final class Endpoint {
         return DetachedSocket(
             fd,
             Known(
-                readable: readable, writable: writable, hungUp: hungUp, hasMark: hasMark, failed: failed, brokenBy: brokenBy,
+                readable: readable, writable: writable, hungUp: hungUp, hasMark: hasMark, failed: failed,
+                brokenBy: brokenBy,
                 resetsByDefault: resetsByDefault, isBulk: isBulk, sendsBeforeTuning: sendsBeforeTuning),
             dropsWithReset: resetting)
     }
