@@ -19,11 +19,11 @@ struct Surroundings {
                 throw Complaint("\(quoted(text)) has port 0", "name the port to connect to, from 1 to 65535")
             }
             if case .unix(let place) = address, let kind = FileBytes.kind(of: place, followingLinks: !listens) {
-                throw Complaint(
-                    "\(quoted(text)) is \(kind) and not a socket",
-                    listens
-                        ? "choose a path where nothing is: the socket is made there"
-                        : "give the path of the socket that the other program made")
+                let what = "\(quoted(text)) is \(kind) and not a socket"
+                guard listens else { throw Complaint(what, "give the path of the socket that the other program made") }
+                // It may be gone when the daemon starts; if not, the daemon spares it and says the same.
+                findings.warn(
+                    node.mark, "\(path): \(what)", "choose a path where nothing is: the socket is made there")
             }
             return address
         } catch {

@@ -91,15 +91,19 @@ struct IdentityFileTests {
         await #expect(processExitsWith: .success) { [number] in
             let folder = "/tmp/oncewire-identity-\(getpid())"
             guard mkdir(folder, 0o700) == 0 else { exit(2) }
-            // The numbers that the next two open(2) will give.
-            let first = Glibc.open("/dev/null", O_RDONLY)
-            let second = Glibc.open("/dev/null", O_RDONLY)
-            close(first)
-            close(second)
-            guard ch_fail_fsync(number == 0 ? first : second, EIO) == 0 else { exit(3) }
             let path = "\(folder)/key"
             do {
-                try Identity.generate().save(path: path)
+                // Another thread of the test's process may take a number in between: then it is tried again.
+                for _ in 0..<3 {
+                    // The numbers that the next two open(2) will give.
+                    let first = Glibc.open("/dev/null", O_RDONLY)
+                    let second = Glibc.open("/dev/null", O_RDONLY)
+                    close(first)
+                    close(second)
+                    guard ch_fail_fsync(number == 0 ? first : second, EIO) == 0 else { exit(3) }
+                    try Identity.generate().save(path: path)
+                    unlink(path)
+                }
                 exit(4)
             } catch let error as IdentityFileError {
                 guard error == .unwritable(path: path, code: EIO) else { exit(5) }

@@ -129,10 +129,8 @@ extension BadCase {
             "a quote at the end alone", server(listen: "127.0.0.1:7700\""),
             Expected("1:9", "ends with a quote that was not opened", "between quotes")),
         BadCase(
-            "sockets that are something else",
-            server(listen: "[unix:server.key, unix:.]", services: "{postgres: {target: unix:open.key}}"),
-            Expected("1:10", "\"unix:server.key\" is a file and not a socket", "where nothing is"),
-            Expected("1:27", "\"unix:.\" is a directory and not a socket", "where nothing is"),
+            "a socket that is something else",
+            server(services: "{postgres: {target: unix:open.key}}"),
             Expected("3:31", "\"unix:open.key\" is a file and not a socket", "the other program made")),
         BadCase(
             "placeholders of the README", server(key: "\"owpub-…\""),
@@ -198,6 +196,6 @@ struct SlipTests {
         let text = Workshop.goodServer.replacing("\"127.0.0.1:7700\"", with: "[unix:\(path), unix:absent]")
         #expect(workshop.problems(text.replacing("\"127.0.0.1:5432\"", with: "unix:link")) == [])
         let listening = Workshop.goodServer.replacing("\"127.0.0.1:7700\"", with: "unix:link")
-        #expect(workshop.problems(listening).map(\.message).contains { $0.contains("is a symbolic link and not") })
+        #expect(workshop.problems(listening) == [], "a warning, WarningTests")
     }
 }

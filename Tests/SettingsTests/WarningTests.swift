@@ -75,6 +75,17 @@ struct WarningTests {
         }
     }
 
+    @Test("A listener's socket path where something else is is warned of")
+    func socketPaths() throws {
+        let text = Workshop.goodServer.replacing(
+            "listen: \"127.0.0.1:7700\"", with: "listen: [unix:server.key, unix:.]")
+        try #require(text != Workshop.goodServer)
+        let found = try warnings(here(text))
+        #expect(found.count == 2)
+        #expect(found[0].contains("\"unix:server.key\" is a file and not a socket"))
+        #expect(found[1].contains("\"unix:.\" is a directory and not a socket"))
+    }
+
     @Test("A server's drain longer than clients wait by default is warned of")
     func drainOfServer() throws {
         let found = try warnings(here(Workshop.goodServer + "\ndrain: 30s"))
