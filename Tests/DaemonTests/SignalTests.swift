@@ -96,7 +96,7 @@ struct SignalTests {
             for file in ["server.yaml", "client.yaml"] {
                 let check = try await scene.oncewire("check", scene.path(file), "--show")
                 #expect(check.succeeded && check.errors.isEmpty)
-                #expect(check.output.contains("\ndrain: 5s\n"))
+                #expect(check.output.contains("\ndrain: 4s\n"))
             }
         }
     }
