@@ -139,6 +139,8 @@ final class Carrier: LastingDriver, Sleeper {
     let allowance: Allowance
     /// Its device owes time: the link is read again then.
     @exclusivity(unchecked) var rest: Timer?
+    /// The next look at whether the rest of a broken stream still moves.
+    var breakLook: Timer?
     var phase: Phase
     /// The service of the current or last stream, for logs.
     var service: ServiceID?
@@ -294,13 +296,18 @@ final class Carrier: LastingDriver, Sleeper {
             guard outStart == outEnd, due.isEmpty else { continue }
             if hasLeftShared { return leave() }
         } while advanceOnceMore
+        if link.failed { watchBreak() }
         if isMisplaced { leaveForOtherLoop() }
     }
 
     /// Whether the application's connection may still be used. One that broke is read to its end first, because what
     /// it sent before is all there is; only where nothing is read any more is the error asked for.
     private func applicationIsWell() -> Bool {
-        guard let app, app.failed, sourceEnded else { return true }
+        guard let app, app.failed else { return true }
+        guard sourceEnded else {
+            watchBreak()
+            return true
+        }
         app.failed = false
         let error = app.brokenBy != 0 ? app.brokenBy : app.takeError()
         // EPIPE says that bytes cannot be written any more; what it sent may still be read.
@@ -418,6 +425,8 @@ final class Carrier: LastingDriver, Sleeper {
         movedAt = shard.now
         partFromStreams(verdict)
         releaseInbound()
+        heartbeat?.cancel()
+        armHeartbeat()
         rekey = RekeyState()
         shard.again(self)
     }
@@ -473,6 +482,8 @@ final class Carrier: LastingDriver, Sleeper {
         heartbeat?.cancel()
         rest?.cancel()
         rest = nil
+        breakLook?.cancel()
+        breakLook = nil
         closeLink(how)
         releaseOut()
         releaseInbound()
@@ -490,7 +501,7 @@ final class Carrier: LastingDriver, Sleeper {
             self.app = nil
             shard.counters.streamsOpen -= 1
             shard.counters.brokenStreams += 1
-            Farewell.say(to: app, undelivered(), of: place, on: shard, patience: timings.deadAfter)
+            Farewell.say(to: app, undelivered(), of: place, on: shard, patience: Farewell.patience)
         }
         place = nil
         dial?.cancel()

@@ -20,7 +20,7 @@ extension Carrier {
     func armHeartbeat() {
         // Rounded up to a sixteenth of a heartbeat, so that idle carriers wake the loop together.
         guard phase != .leaving, phase != .departing else {
-            heartbeat = shard.arm(self, after: 1_000_000_000)
+            heartbeat = shard.arm(self, after: phase == .departing ? Farewell.patience : 1_000_000_000)
             return
         }
         let grain = max(timings.heartbeat / 16, 1_000_000)
@@ -34,19 +34,18 @@ extension Carrier {
             rest = nil
             return advance()
         }
+        if timer === breakLook { return lookAtBreak(now) }
         guard phase != .closed, !linkIsGone else { return }
         if phase == .leaving || phase == .departing {
             // What the peer's kernel has is not lost any more.
             let isThrough = phase == .leaving && link.unacknowledged == 0
-            guard !isThrough, rested(now) < timings.deadAfter else { return end(verdict) }
+            let limit = phase == .departing ? Farewell.patience : timings.deadAfter
+            guard !isThrough, rested(now) < limit else { return end(verdict) }
         } else if phase == .moving, now &- min(movingSince, now) >= timings.deadAfter {
             return lost("the stream that should have come here did not")
         } else if isStalled {
             // Silence means nothing while nobody listens.
             lastHeard = now
-            if link.failed, rested(now) >= timings.deadAfter {
-                return lost("the link broke, and nobody takes what came")
-            }
             if kernelMissesPeer() { return lost("the peer's host does not answer") }
             due.insert(.ping)
         } else {
@@ -54,9 +53,6 @@ extension Carrier {
             if silence >= timings.deadAfter { return lost("nothing heard for \(inWords(.nanoseconds(silence)))") }
             let isSilent = keys?.sending.next == sentAtHeartbeat
             if isSilent || silence >= timings.heartbeat / 2, phase != .confirming { due.insert(.ping) }
-        }
-        if let app, app.failed || app.brokenBy != 0, rested(now) >= timings.deadAfter {
-            return applicationBroke(app.brokenBy != 0 ? app.brokenBy : app.takeError())
         }
         app?.tuneNow()
         if first?.isSettled(now: now, self) == true { first = nil }
@@ -66,6 +62,25 @@ extension Carrier {
         weighStream()
         armHeartbeat()
         advance()
+    }
+
+    /// Something broke, and what came before is still on its way: looks at whether it moves.
+    func watchBreak() {
+        guard breakLook == nil, phase == .streaming, link.failed || app?.failed == true || app?.brokenBy ?? 0 != 0
+        else {
+            return
+        }
+        breakLook = shard.arm(self, after: Farewell.patience / 2)
+    }
+
+    private func lookAtBreak(_ now: Nanoseconds) {
+        breakLook = nil
+        guard phase == .streaming, !linkIsGone else { return }
+        guard rested(now) >= Farewell.patience / 2 else { return watchBreak() }
+        if link.failed { return lost("the link broke, and nobody takes what came") }
+        if let app, app.failed || app.brokenBy != 0 {
+            applicationBroke(app.brokenBy != 0 ? app.brokenBy : app.takeError())
+        }
     }
 
     /// How long no byte has left for the link or for the application.

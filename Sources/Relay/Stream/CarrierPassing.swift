@@ -75,6 +75,8 @@ extension Carrier {
         heartbeat = nil
         rest?.cancel()
         rest = nil
+        breakLook?.cancel()
+        breakLook = nil
         if app != nil { shard.counters.streamsOpen -= 1 }
         shard.counters.carriersOpen -= 1
         shard.counters.passes &+= 1

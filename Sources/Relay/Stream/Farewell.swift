@@ -21,6 +21,10 @@ final class Farewell: LastingDriver, Sleeper {
     /// How long an application is waited for that takes nothing.
     private let patience: Nanoseconds
 
+    /// How long nothing may move before what is left of a broken stream is given up. Whoever rests for so long has a
+    /// full buffer of its own to read from, and a reset that it waits for must not come late.
+    static let patience: Nanoseconds = 800_000_000
+
     /// Acknowledgements come without an event, so they are looked for, ever less often up to this.
     private static let longestPause: Nanoseconds = 100_000_000
 

@@ -53,7 +53,7 @@ final class MovingStream: @unchecked Sendable {
         shard.counters.brokenStreams += 1
         var bytes = Backlog()
         swap(&bytes, &backlog)
-        Farewell.say(to: app, bytes, of: place, on: shard, patience: 30_000_000_000)
+        Farewell.say(to: app, bytes, of: place, on: shard, patience: Farewell.patience)
     }
 
     /// The waiting bytes; nil if there are none. They are there for as long as this object is.

@@ -11,7 +11,7 @@ internal import Pairing
 internal import Wire
 
 /// One stream of a shared carrier. Not thread-safe: it belongs to the carrier's shard.
-final class SharedStream: LastingDriver, Dialler {
+final class SharedStream: LastingDriver, Dialler, Sleeper {
     /// Unique in the conversation.
     let number: UInt64
     /// What it is called in tables.
@@ -135,6 +135,7 @@ final class SharedStream: LastingDriver, Dialler {
         guard !isOver, let app else { return }
         // What a broken connection sent before is read to its end, which says that it broke. Where nothing is read any
         // more, the error is asked for.
+        if app.failed, !sourceEnded, breakLook == nil { watchBreak() }
         if app.failed, sourceEnded {
             app.failed = false
             let error = app.brokenBy != 0 ? app.brokenBy : app.takeError()
@@ -442,7 +443,7 @@ final class SharedStream: LastingDriver, Dialler {
         if let app {
             var bytes = Backlog()
             swap(&bytes, &backlog)
-            Farewell.say(to: app, bytes, of: place, on: shard, patience: carrier.timings.deadAfter)
+            Farewell.say(to: app, bytes, of: place, on: shard, patience: Farewell.patience)
         }
         shard.counters.brokenStreams += 1
         shard.emit(.streamBroken(service, why))
@@ -469,6 +470,8 @@ final class SharedStream: LastingDriver, Dialler {
 
     private func leave() {
         isOver = true
+        breakLook?.cancel()
+        breakLook = nil
         if opening != nil { carrier.hasOpened(number) }
         app = nil
         first = nil
@@ -490,15 +493,23 @@ final class SharedStream: LastingDriver, Dialler {
         guard let app, !isOver else { return }
         app.tuneNow()
         if first?.isSettled(now: now, carrier) == true { first = nil }
-        guard app.failed || app.brokenBy != 0 else { return }
-        if sentTotal != sentWhenLookedAt || lookedAt == 0 {
-            sentWhenLookedAt = sentTotal
-            lookedAt = now
-        } else if now &- lookedAt >= carrier.timings.deadAfter {
-            applicationBroke(app.brokenBy != 0 ? app.brokenBy : app.takeError())
-        }
     }
-    private var lookedAt: Nanoseconds = 0
+
+    /// The application's connection broke, and what it sent before is still being read: looks at whether that goes on.
+    private func watchBreak() {
+        sentWhenLookedAt = sentTotal
+        breakLook = shard.arm(self, after: Farewell.patience / 2)
+    }
+
+    func wake(_ timer: Timer, now: Nanoseconds) {
+        breakLook = nil
+        guard !isOver, let app, app.failed || app.brokenBy != 0 else { return }
+        // A stream that moves is looked at by the carrier that it moves to.
+        guard sentTotal == sentWhenLookedAt, !isMoving, claim == nil else { return watchBreak() }
+        applicationBroke(app.brokenBy != 0 ? app.brokenBy : app.takeError())
+    }
+
+    private var breakLook: Timer?
     private var sentWhenLookedAt: UInt64 = 0
 
     // MARK: Moving to a carrier of its own
