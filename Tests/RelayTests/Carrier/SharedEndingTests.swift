@@ -131,7 +131,7 @@ import Wire
 
     @Test("Whose application never takes its last bytes is reset when the drain time is over, not waited for")
     func outlivesInVain() throws {
-        let (forger, apps) = try Forger.sharing(posingAs: .server, apps: .tcp)
+        let (forger, apps) = try Forger.sharing(posingAs: .server, apps: .narrowTCP)
         let bytes = forger.fillWindow(of: 1)
         forger.say(.fin(1, total: bytes.count))
         apps[0].shutdownWrite()
@@ -146,7 +146,7 @@ import Wire
     @Test(
         "A stream that has ended both ways is reset all the same if its last words have not left when the link breaks")
     func lastWordsLost() throws {
-        let (forger, apps) = try Forger.sharing(posingAs: .server, apps: .tcp)
+        let (forger, apps) = try Forger.sharing(posingAs: .server, apps: .narrowTCP)
         let bytes = forger.fillWindow(of: 1)
         forger.say(.fin(1, total: bytes.count))
         forger.settle()

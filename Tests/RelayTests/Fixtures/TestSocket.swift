@@ -5,6 +5,8 @@ import Glibc
 enum Connection: Sendable {
     case unix
     case tcp
+    /// TCP whose far end takes next to nothing that nobody reads, now or later; left alone, kernels differ in this.
+    case narrowTCP
 }
 
 /// One end of a connected stream.
@@ -33,14 +35,18 @@ final class TestSocket {
             let type = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
             precondition(socketpair(AF_UNIX, type, 0, &ends) == 0)
         case .tcp: ends = loopback()
+        case .narrowTCP: ends = loopback(receiving: 4096)
         }
         return (ends[0], ends[1])
     }
 
-    private static func loopback() -> [Int32] {
+    private static func loopback(receiving buffer: Int32? = nil) -> [Int32] {
         let type = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
         let listener = socket(AF_INET, type, 0)
         let caller = socket(AF_INET, type, 0)
+        if var buffer {
+            setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &buffer, socklen_t(MemoryLayout<Int32>.size))
+        }
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
