@@ -47,7 +47,7 @@ package final class EventLog: Sendable {
 private enum SampledKind: Int, CaseIterable {
     case stranger, unknownDevice, paired, refused, targetFailed, streamTurnedDown, deviceLost, deviceLoggedOff
     case pairingFailed, pairingAgain, streamRefused, applicationTurnedAway, serverLost, serverReached, connectionBroke
-    case shortage, streamBroken, carrierLost
+    case shortage, streamBroken, carrierLost, carrierSilent
 
     /// The kind, and whom the event is about: each has a share of the kind's lines. Nil for what is rare by nature.
     /// Subjects are what the configuration names, or keys that were proved; not what a peer may choose freely.
@@ -71,6 +71,7 @@ private enum SampledKind: Int, CaseIterable {
         case .shortage: (.shortage, "")
         case .streamBroken(let service, _): (.streamBroken, service?.text ?? "")
         case .carrierLost: (.carrierLost, "")
+        case .carrierSilent: (.carrierSilent, "")
         case .rekeyed, .acceptPaused, .acceptResumed, .memoryUnlocked, .draining, .cut, .cannotListen, .listensNow,
             .addressIsMissing:
             nil
@@ -97,6 +98,7 @@ private enum SampledKind: Int, CaseIterable {
         case .shortage: "connecting without resources"
         case .streamBroken: "broken streams"
         case .carrierLost: "lost carriers"
+        case .carrierSilent: "silent carriers"
         }
     }
 }

@@ -26,6 +26,8 @@ package enum RelayEvent: Sendable, CustomStringConvertible {
     case rekeyed(ServiceID?)
     /// A carrier ended otherwise than orderly.
     case carrierLost(String)
+    /// Nothing was heard on a carrier where something should have been: for how long. New streams go elsewhere.
+    case carrierSilent(Duration)
     /// A peer was turned away before it proved itself: from where, and why. Sampled by the log.
     case stranger(String, String)
     /// A device that is not configured proved to have this key: from where.
@@ -74,7 +76,7 @@ package enum RelayEvent: Sendable, CustomStringConvertible {
     package var level: EventLevel {
         switch self {
         case .streamBroken, .carrierLost, .rekeyed, .stranger: .debug
-        case .paired, .conversationEnded, .acceptResumed, .draining, .deviceLost: .info
+        case .paired, .conversationEnded, .acceptResumed, .draining, .deviceLost, .carrierSilent: .info
         case .pairingAgain, .listensNow, .serverReached: .notice
         case .addressIsMissing(_, _, hasOthers: true): .info
         case .cannotListen: .error
@@ -96,6 +98,7 @@ package enum RelayEvent: Sendable, CustomStringConvertible {
         case .streamBroken(let service, let why): "stream to \(service?.text ?? "?") broken: \(why)"
         case .rekeyed(let service): "carrier of a stream to \(service?.text ?? "?") rekeyed"
         case .carrierLost(let why): "carrier lost: \(why)"
+        case .carrierSilent(let time): "carrier silent for \(inWords(time)): new streams go elsewhere"
         case .stranger(let from, let why): "turned away \(from): \(why)"
         case .unknownDevice(let key, let from):
             "unknown device \(key.text) from \(from); to admit it add it under `devices:` in the server's configuration, "

@@ -15,6 +15,16 @@ package enum VaultError: Error, Equatable, Sendable, CustomStringConvertible {
     }
 }
 
+/// Whether a stream may begin.
+package enum StreamBeginning: Sendable {
+    /// It has begun.
+    case begun
+    /// It must not: its client has withdrawn it.
+    case withdrawn
+    /// The conversation is unknown or has expired.
+    case tooLate
+}
+
 /// The server's store of conversations. Safe to call from every thread.
 ///
 /// Time is always given by the caller. A conversation that has expired at that time is as good as gone, whether or not
@@ -36,6 +46,17 @@ package protocol ConversationVault: Sendable {
 
     /// The same; a conversation that `isInUse`, because a stream is open in it, has expired only when its lifetime is over.
     @discardableResult func touch(_ id: ConversationID, at now: ContinuousClock.Instant, isInUse: Bool) -> Bool
+
+    /// Notes that the stream `number` begins in the conversation, which is a use of it like `touch`.
+    func begin(
+        stream number: UInt64, in id: ConversationID, at now: ContinuousClock.Instant, isInUse: Bool
+    ) -> StreamBeginning
+
+    /// Gives up streams of the conversation: none of `numbers` can begin from now on. Returns those that have begun, or
+    /// of which that is not known; all of them if the conversation is unknown or has expired at `now`.
+    func withdraw(
+        streams numbers: [UInt64], in id: ConversationID, at now: ContinuousClock.Instant
+    ) -> [UInt64]
 
     /// Whether the conversation is here and has not expired at `now`. Prolongs nothing.
     func isLive(_ id: ConversationID, at now: ContinuousClock.Instant) -> Bool

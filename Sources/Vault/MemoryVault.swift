@@ -65,6 +65,20 @@ package final class MemoryVault: ConversationVault {
         table.withLock { $0.slots[id] }?.touch(at: now, isInUse) ?? false
     }
 
+    package func begin(
+        stream number: UInt64, in id: ConversationID, at now: ContinuousClock.Instant, isInUse: Bool
+    ) -> StreamBeginning {
+        guard let slot = table.withLock({ $0.slots[id] }), slot.touch(at: now, isInUse) else { return .tooLate }
+        return slot.begunStreams.withLock { $0.begin(number) } ? .begun : .withdrawn
+    }
+
+    package func withdraw(
+        streams numbers: [UInt64], in id: ConversationID, at now: ContinuousClock.Instant
+    ) -> [UInt64] {
+        guard let slot = table.withLock({ $0.slots[id] }), slot.touch(at: now, false) else { return numbers }
+        return slot.begunStreams.withLock { begun in numbers.filter { !begun.withdraw($0) } }
+    }
+
     package func isLive(_ id: ConversationID, at now: ContinuousClock.Instant) -> Bool {
         guard let slot = table.withLock({ $0.slots[id] }) else { return false }
         return slot.withConversation { conversation in !conversation.isExpired(at: now) } ?? false
@@ -130,6 +144,8 @@ private final class Slot: Sendable {
 
     let device: PublicKey
     private let conversation: Mutex<Conversation?>
+    /// Its streams so far.
+    let begunStreams = Mutex(BegunStreams())
 
     init(_ conversation: consuming Conversation) {
         device = conversation.device

@@ -38,6 +38,11 @@ package enum FrameType: UInt8, Sendable, CaseIterable, CustomStringConvertible {
     /// Server to client: this carrier takes no further streams. What the client opened before it knew is still served;
     /// the carrier ends when the client closes it. Empty.
     case leaving = 17
+    /// Client to server: the streams with these numbers are given up unless they have begun
+    /// (``StreamNumbersMessage``, at least one).
+    case withdraw = 18
+    /// Server to client: those of them that had begun; the others never will (``StreamNumbersMessage``).
+    case withdrawn = 19
 
     /// Whether a plaintext of `length` bytes is legal in a frame of this type.
     package func allows(length: Int) -> Bool {
@@ -50,6 +55,8 @@ package enum FrameType: UInt8, Sendable, CaseIterable, CustomStringConvertible {
         case .bundle: RecordHeader.size...FrameHeader.maxPlaintext ~= length
         case .move: length == MoveMessage.size
         case .moved: length == MovedMessage.size
+        case .withdraw: length > 0 && StreamNumbersMessage.isLegal(length)
+        case .withdrawn: StreamNumbersMessage.isLegal(length)
         case .closed, .ping, .pong, .bye, .confirm, .confirmed, .stays, .leaving: length == 0
         }
     }
@@ -76,6 +83,8 @@ extension FrameType {
         case .moved: "MOVED"
         case .stays: "STAYS"
         case .leaving: "LEAVING"
+        case .withdraw: "WITHDRAW"
+        case .withdrawn: "WITHDRAWN"
         }
     }
 }

@@ -22,6 +22,8 @@ package enum CloseReason: UInt8, Sendable, CaseIterable, CustomStringConvertible
     case authorisationWithdrawn = 9
     /// A defect of the sender.
     case internalError = 10
+    /// The client has withdrawn the stream on another carrier before its OPEN came.
+    case withdrawn = 11
 
     /// In words, for logs of the side that hears it.
     package var description: String {
@@ -36,6 +38,7 @@ package enum CloseReason: UInt8, Sendable, CaseIterable, CustomStringConvertible
         case .resourceExhausted: "resources exhausted: descriptors, memory, ports or another limit"
         case .authorisationWithdrawn: "this device may no longer use the service"
         case .internalError: "a defect of the program there"
+        case .withdrawn: "the stream was withdrawn before it began"
         }
     }
 }

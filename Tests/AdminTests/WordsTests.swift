@@ -51,6 +51,7 @@ import Wire
             .paired(with: "device laptop", at: "10.0.0.7:50122", .milliseconds(3)),
             .pairingFailed(server: "db:7700", why, retryIn: .milliseconds(50)), .pairingAgain, .conversationEnded(why),
             .streamBroken(service, why), .streamBroken(nil, why), .rekeyed(service), .carrierLost(why),
+            .carrierSilent(.seconds(2)),
             .stranger("10.0.0.7:50122", why), .unknownDevice(key, from: "10.0.0.7:50122"),
             .refused(device: device, service: "redis"),
             .targetFailed(service, target: "127.0.0.1:5432", device: device, why),

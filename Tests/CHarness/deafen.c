@@ -9,3 +9,8 @@ int ch_deafen(int fd) {
   struct sock_fprog program = {.len = 1, .filter = drop};
   return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
 }
+
+int ch_undeafen(int fd) {
+  int none = 0;
+  return setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &none, sizeof none);
+}

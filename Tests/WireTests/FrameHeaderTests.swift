@@ -16,7 +16,7 @@ struct FrameHeaderTests {
 
     @Test("Frame types have the numbers of the protocol")
     func types() {
-        #expect(FrameType.allCases.map(\.rawValue) == [UInt8](1...17))
+        #expect(FrameType.allCases.map(\.rawValue) == [UInt8](1...19))
         #expect(FrameType.open.rawValue == 1 && FrameType.rekey.rawValue == 9 && FrameType.confirmed.rawValue == 12)
     }
 
@@ -26,10 +26,11 @@ struct FrameHeaderTests {
             .open: Set(33...95), .data: Set(1...65536), .fin: [8], .closed: [0], .refused: [1], .abort: [1], .ping: [0],
             .pong: [0], .rekey: [1, 33], .bye: [0], .confirm: [0], .confirmed: [0], .bundle: Set(12...65536),
             .move: [17],
-            .moved: [17], .stays: [0], .leaving: [0],
+            .moved: [17], .stays: [0], .leaving: [0], .withdraw: Set(stride(from: 8, through: 512, by: 8)),
+            .withdrawn: Set(stride(from: 0, through: 512, by: 8)),
         ]
         for type in FrameType.allCases {
-            for length in Array(0...200) + Array(65500...65600) {
+            for length in Array(0...530) + Array(65500...65600) {
                 #expect(type.allows(length: length) == legal[type]?.contains(length))
             }
             #expect(!type.allows(length: -1) && !type.allows(length: .max))
@@ -39,7 +40,7 @@ struct FrameHeaderTests {
     @Test("Unknown types, flags, reserved bits and lengths are refused by what is wrong")
     func refused() {
         let good = FrameHeader(type: .fin, length: 8, nonce: 5).bytes
-        for type in [0, 18, 19, 127, 255] as [UInt8] {
+        for type in [0, 20, 21, 127, 255] as [UInt8] {
             #expect(throws: WireError.unknownFrameType(type)) { try FrameHeader(changing(good, 0, to: type)) }
         }
         for flags in 1...UInt8.max {

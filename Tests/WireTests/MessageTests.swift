@@ -123,7 +123,7 @@ struct MessageTests {
 
     @Test("Reasons are one byte of the table")
     func reasons() throws {
-        #expect(CloseReason.allCases.map(\.rawValue) == [UInt8](1...10))
+        #expect(CloseReason.allCases.map(\.rawValue) == [UInt8](1...11))
         for byte in UInt8.min...UInt8.max {
             if let reason = CloseReason(rawValue: byte) {
                 #expect(try ReasonMessage([byte]) == ReasonMessage(reason: reason))

@@ -16,38 +16,36 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
     private let connectionLimit: Int
     private var listeners: [Listener] = []
 
-    private var carriers: [Ticket: Carrier] = [:]
+    var carriers: [Ticket: Carrier] = [:]
     // Asked for every stream. Accesses need no check at run time: neither calls anybody.
-    @exclusivity(unchecked) private var pool: CarrierPool
-    @exclusivity(unchecked) private var waiting = WaitingRoom()
+    @exclusivity(unchecked) var pool: CarrierPool
+    @exclusivity(unchecked) var waiting = WaitingRoom()
     /// The carrier that new streams share, and those before it that still have some.
-    private var trunk: Carrier?
-    private var formerTrunks: [Carrier] = []
+    var trunk: Carrier?
+    var formerTrunks: [Carrier] = []
     /// Heavy streams that wait for a carrier of their own, first come, first served.
-    private var heavy: Deque<SharedStream> = []
-    private var dials: [Ticket: CarrierDial] = [:]
-    private var backoff = Backoff()
-    private var dialledAt: Nanoseconds = 0
+    var heavy: Deque<SharedStream> = []
+    var dials: [Ticket: CarrierDial] = [:]
+    var backoff = Backoff()
+    var dialledAt: Nanoseconds = 0
+    /// Which carriers should be heard, and what became of streams on those that are not.
+    var doubts = Doubts()
     /// Only on the first shard.
     private var pairer: Pairer?
 
-    private var dialRetry: Timer?
+    var dialRetry: Timer?
     /// Nobody's hurry cuts this pause short.
-    private var isRetryFixed = false
+    var isRetryFixed = false
     private var patience: Timer?
     private var upkeep: Timer?
     /// No carrier will come from another loop any more.
     private var everybodyDrained = false
     /// Nothing is left to do but to log off.
-    private var hasLeft = false
+    private(set) var hasLeft = false
     private var hasLoggedOff = false
 
-    /// Carriers on their way at once.
-    private static let dialLimit = 64
-    /// Failed dials are repeated no sooner than this, however many application connections ask.
-    private static let pace: Nanoseconds = 100_000_000
     /// A stream is opened so often again because the conversation was over.
-    private static let patience = 3
+    static let patience = 3
 
     /// `loops` are all of this client, this one included.
     init(
@@ -102,6 +100,7 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
         if cut > 0 { shard.emit(.cut(streams: cut)) }
         stopListening(taking: false)
         while let application = waiting.next() { turnAway(application, "drain time-out") }
+        giveUpDoubts("drain time-out")
         for carrier in Array(carriers.values) where carrier.phase != .idle && carrier !== emptyTrunk {
             carrier.hasStream ? carrier.abort(.draining, "drain time-out") : carrier.end(.orderly)
         }
@@ -129,7 +128,7 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
 
     /// Ends this loop's share once no application connection is left; new ones are served until then. When the last loop
     /// has come so far, all of them log off; until then each light one keeps an idle carrier to say so on.
-    private func leaveIfDone() {
+    func leaveIfDone() {
         guard shard.isDraining, !hasLeft, isDone else { return }
         stopListening(taking: true)
         guard everybodyDrained, !hasLeft, isDone else { return }
@@ -155,7 +154,7 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
 
     /// Streams and carriers that are neither ready for one nor shared by several.
     private var openStreams: Int {
-        var count = carriers.count - pool.count
+        var count = carriers.count - pool.count + doubts.heldCount
         if let trunk { count += trunk.sharedStreams - 1 }
         for trunk in formerTrunks { count += trunk.sharedStreams - 1 }
         return count
@@ -171,7 +170,8 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
                 endpoint: endpoint, service: service, source: address.source, shares: listener.sharesCarriers))
     }
 
-    private func serve(_ application: Application) {
+    func serve(_ application: Application) {
+        noticeSleep()
         // A carrier is as good as its conversation: the server serves none whose time is over.
         guard shared.touch(at: shard.moment) != nil else { return wait(application) }
         if application.shares, shareTrunk(with: application) { return }
@@ -184,9 +184,11 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
         wait(application)
     }
 
-    private func open(_ application: Application, on carrier: Carrier) {
-        application.first?.begin(now: shard.now)
-        carrier.open(opening(application), for: application.endpoint, beginning: application.first)
+    func open(_ application: Application, on carrier: Carrier) {
+        expectWord(of: carrier)
+        let message = opening(application)
+        application.first?.begin(as: message.streamNumber, now: shard.now)
+        carrier.open(message, for: application.endpoint, beginning: application.first)
         if pool.count < pool.floor { refill() }
     }
 
@@ -211,13 +213,16 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
         return true
     }
 
-    private func openShared(_ application: Application) {
-        application.first?.begin(now: shard.now)
-        trunk?.openShared(opening(application), for: application.endpoint, beginning: application.first)
+    func openShared(_ application: Application) {
+        guard let trunk else { return }
+        expectWord(of: trunk)
+        let message = opening(application)
+        application.first?.begin(as: message.streamNumber, now: shard.now)
+        trunk.openShared(message, for: application.endpoint, beginning: application.first)
     }
 
     /// New streams go elsewhere; the shared carrier ends when those on it have.
-    private func retireTrunk() {
+    func retireTrunk() {
         guard let trunk else { return }
         self.trunk = nil
         formerTrunks.append(trunk)
@@ -234,7 +239,7 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
         hurry()
     }
 
-    private func turnAway(_ application: Application, _ why: String) {
+    func turnAway(_ application: Application, _ why: String) {
         shared.waiting.wrappingSubtract(1, ordering: .relaxed)
         application.endpoint.reset()
         shared.watch.turnedAway()
@@ -242,8 +247,9 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
         shard.emit(.applicationTurnedAway(application.service, why))
     }
 
-    private func nextWaiting() -> Application? {
-        while let application = waiting.next() {
+    /// The next application connection that waits for a carrier, or for one that it may share.
+    func nextWaiting(sharing: Bool = false) -> Application? {
+        while let application = sharing ? waiting.nextSharing() : waiting.next() {
             shared.waiting.wrappingSubtract(1, ordering: .relaxed)
             // One that gave up without a word wants nothing of the service any more.
             guard application.endpoint.failed, application.endpoint.isGone else { return application }
@@ -258,127 +264,7 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
         patience = shard.arm(self, after: deadline &- min(deadline, shard.now))
     }
 
-    // MARK: Carriers ahead of need
-
-    /// Takes in a carrier that is new or whose stream is over.
-    private func give(_ carrier: Carrier) {
-        if !carrier.link.hungUp, !carrier.isRetiring {
-            while let application = nextWaiting() {
-                guard application.shares else { return open(application, on: carrier) }
-                if trunk?.takesStreams != true {
-                    retireTrunk()
-                    carrier.share()
-                    trunk = carrier
-                }
-                openShared(application)
-            }
-            if carrier.phase == .shared { return refill() }
-            if let stream = nextHeavy() { return carrier.move(stream) }
-        }
-        guard !carrier.link.hungUp, !carrier.isRetiring, !shard.isDraining || pool.count == 0, pool.put(carrier) else {
-            return carrier.end(.orderly)
-        }
-        leaveIfDone()
-    }
-
-    /// An application connection waits: does not sit out a long pause after earlier failures.
-    private func hurry() {
-        guard shared.hasConversation(at: .now) else { return requestPairing(urgently: true) }
-        if let dialRetry {
-            guard !isRetryFixed else { return }
-            dialRetry.cancel()
-            self.dialRetry = nil
-            let earliest = dialledAt &+ Self.pace
-            if shard.now < earliest {
-                self.dialRetry = shard.arm(self, after: earliest &- shard.now)
-                return
-            }
-        }
-        refill()
-    }
-
-    /// Opens as many carriers as are missing.
-    private func refill() {
-        guard !hasLeft, dialRetry == nil else { return }
-        let ahead = shard.isDraining ? 0 : max(0, pool.floor - pool.count)
-        let missing = min(wanted + ahead, backoff.isWary ? 1 : Self.dialLimit) - dials.count
-        guard missing > 0 else { return }
-        guard shared.hasConversation(at: .now) else {
-            if !waiting.isEmpty { requestPairing(urgently: true) }
-            return
-        }
-        dialledAt = shard.now
-        for _ in 0..<missing {
-            let dial = CarrierDial(self) { [unowned self] dial, result in
-                dials[dial.ticket] = nil
-                dialled(result)
-            }
-            dials[dial.ticket] = dial
-            dial.start()
-        }
-    }
-
-    /// Carriers that somebody waits for: those who share need one between them.
-    private var wanted: Int { waiting.unshared + (waiting.count > waiting.unshared ? 1 : 0) + heavy.count }
-
-    private func dialled(_ result: CarrierDialResult) {
-        switch result {
-        case .opened(let carrier):
-            backoff.gotThrough()
-            tell(shared.watch.answers(at: shard.now))
-            shard.counters.resumes &+= 1
-            adopt(carrier)
-            give(carrier)
-            if carrier.phase != .closed { carrier.advance() }
-            refill()
-        case .rejected(let generation):
-            guard shared.rejected(generation: generation) else { return refill() }
-            shard.emit(.pairingAgain)
-            requestPairing(urgently: !waiting.isEmpty)
-        case .failed(let why):
-            shard.emit(.carrierLost("cannot open a carrier: \(why)"))
-            tell(shared.watch.unreached(why, at: shard.now))
-            dialFailed()
-        case .shortage(let what):
-            shard.emit(.shortage(server: shared.settings.server.description, what))
-            dialFailed()
-        }
-    }
-
-    private func dialFailed() {
-        guard dialRetry == nil, !hasLeft else { return }
-        isRetryFixed = false
-        dialRetry = shard.arm(self, after: backoff.next(inDemand: !waiting.isEmpty))
-    }
-
-    /// The server gave a carrier and took it away before it was of use.
-    private func wasUseless() {
-        guard dialRetry == nil, !hasLeft else { return }
-        isRetryFixed = true
-        dialRetry = shard.arm(self, after: backoff.nextAfterUseless())
-    }
-
-    private func tell(_ event: RelayEvent?) {
-        if let event, !shard.isDraining { shard.emit(event) }
-    }
-
-    /// Notes that carriers have been of use, and whether the server was heard.
-    private func lookAtServer() {
-        let conversation = shared.conversation
-        if let useful = carriers.values.first(where: { isUseful($0) && $0.belongs(to: conversation) }) {
-            wasUseful(useful)
-        }
-        tell(shared.watch.look(heard: carriers.values.lazy.map(\.lastHeard).max(), at: shard.now))
-    }
-
-    private func isUseful(_ carrier: Carrier) -> Bool { shard.now &- carrier.since >= Backoff.useful }
-
-    private func wasUseful(_ carrier: Carrier) {
-        backoff.reset()
-        shared.wasUseful(carrier.peer.conversation)
-    }
-
-    private func requestPairing(urgently: Bool) {
+    func requestPairing(urgently: Bool) {
         if let pairer { return pairer.request(urgently: urgently) }
         loops.mailboxes[0].post { ($0.role as? ClientRole)?.pairer?.request(urgently: urgently) }
     }
@@ -404,6 +290,7 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
         for carrier in pool.takeAll() where !carrier.belongs(to: conversation) || !pool.put(carrier) {
             carrier.end(.orderly)
         }
+        forgetUnanswerable()
         refill()
     }
 
@@ -413,7 +300,9 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
         if upkeep == nil { armUpkeep() }
     }
 
-    func letGo(_ carrier: Carrier) { _ = takeOut(carrier) }
+    func letGo(_ carrier: Carrier) {
+        if takeOut(carrier) { forgetDoubts(of: carrier) }
+    }
 
     /// Takes `carrier` out of every list there is. False if it was in none.
     private func takeOut(_ carrier: Carrier) -> Bool {
@@ -453,15 +342,17 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
         if carrier.phase == .idle { carrierIsIdle(carrier) }
     }
 
-    func carrier(_ carrier: Carrier, givesBack app: Endpoint, _ first: FirstBytes) {
-        let id = carrier.peer.conversation
-        if shared.ended(id, forNothing: first.refusals > 1) {
-            shard.emit(.conversationEnded("the server says so"))
-            tellAll { $0.leaveConversation(id) }
+    func carrier(_ carrier: Carrier, givesBack app: Endpoint, _ first: FirstBytes, _ why: GivenBack) {
+        if case .conversationOver = why {
+            let id = carrier.peer.conversation
+            if shared.ended(id, forNothing: first.refusals > 1) {
+                shard.emit(.conversationEnded("the server says so"))
+                tellAll { $0.leaveConversation(id) }
+            }
+            leaveConversation(id)
         }
-        leaveConversation(id)
         let application = Application(
-            endpoint: app, service: first.service, source: first.source, shares: carrier.phase == .shared, first: first)
+            endpoint: app, service: first.service, source: first.source, shares: shares(first.service), first: first)
         guard first.refusals <= Self.patience else {
             shared.waiting.wrappingAdd(1, ordering: .relaxed)
             return turnAway(application, "the server takes no stream")
@@ -472,6 +363,7 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
     private func leaveConversation(_ id: ConversationID) {
         if trunk?.belongs(to: id) == true { retireTrunk() }
         for carrier in pool.takeAll() where carrier.belongs(to: id) || !pool.put(carrier) { carrier.end(.orderly) }
+        forgetUnanswerable()
     }
 
     func carrier(_ carrier: Carrier, wasRefused service: ServiceID?, _ reason: CloseReason) {
@@ -480,6 +372,7 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
     }
 
     func carrierMayGoOn(_ carrier: Carrier) -> Bool { true }
+    func carrier(_ carrier: Carrier, withdraws numbers: [UInt64]) -> [UInt64] { numbers }
     /// There is one server: nobody else is held up by what it says.
     func allowance(of peer: Peer) -> Allowance { Allowance() }
 
@@ -498,17 +391,27 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
                 carrier.end(.orderly)
                 continue
             }
+            // Who has been quiet is asked first: a stream that moves cannot come back.
+            guard carrier.wasHeardLately else {
+                isQueued(stream)
+                return suspect(carrier)
+            }
+            expectWord(of: carrier)
             carrier.move(stream)
             if pool.count < pool.floor { refill() }
             return
         }
-        stream.isQueued = true
-        heavy.append(stream)
+        isQueued(stream)
         refill()
     }
 
+    private func isQueued(_ stream: SharedStream) {
+        stream.isQueued = true
+        heavy.append(stream)
+    }
+
     /// The next heavy stream that still wants a carrier of its own.
-    private func nextHeavy() -> SharedStream? {
+    func nextHeavy() -> SharedStream? {
         while let stream = heavy.popFirst() {
             stream.isQueued = false
             if stream.mayMove { return stream }
@@ -518,6 +421,7 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
 
     func carrierClosed(_ carrier: Carrier, _ end: CarrierEnd) {
         guard takeOut(carrier) else { return }
+        forgetDoubts(of: carrier)
         if shard.kind == .heavy { loops.isBack(inPairWith: shard.index) }
         pairer?.carrierClosed(carrier)
         switch end {
@@ -566,7 +470,10 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
             }
             armPatience()
             leaveIfDone()
+        } else if timer === doubts.timer {
+            lookAtDoubts(now)
         } else if timer === upkeep {
+            noticeSleep()
             for carrier in pool.trim() { carrier.end(.orderly) }
             heavy.removeAll { !$0.mayMove }
             lookAtServer()
@@ -594,6 +501,7 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
             tellAll { role in
                 role.retireTrunk()
                 for carrier in role.pool.takeAll() { carrier.end(.orderly) }
+                role.forgetUnanswerable()
             }
         }
     }

@@ -41,6 +41,12 @@ struct WaitingRoom {
         return application
     }
 
+    /// The first one whose stream may share a carrier.
+    mutating func nextSharing() -> Application? {
+        guard count > unshared, let index = seats.firstIndex(where: \.application.shares) else { return nil }
+        return seats.remove(at: index).application
+    }
+
     /// One whose deadline has passed.
     mutating func nextOverdue(now: Nanoseconds) -> Application? {
         guard let first = seats.first, first.deadline <= now else { return nil }

@@ -12,6 +12,15 @@ func monotonicNow() -> Nanoseconds {
     return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
 }
 
+/// How long the machine has slept since it started, which the monotonic clock leaves out, in nanoseconds.
+func timeAsleep() -> Nanoseconds {
+    var time = timespec()
+    clock_gettime(CLOCK_BOOTTIME, &time)
+    let sinceStart = UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
+    let awake = monotonicNow()
+    return sinceStart &- min(awake, sinceStart)
+}
+
 extension Duration {
     /// This duration in whole nanoseconds; negative ones are 0, too long ones a century.
     var nanoseconds: Nanoseconds {

@@ -42,6 +42,8 @@ final class Shard {
     @exclusivity(unchecked) private(set) var now: Nanoseconds
     @exclusivity(unchecked) private var momentOfTurn: ContinuousClock.Instant?
     private let clock: () -> Nanoseconds
+    /// How long the machine has slept since it started, which `now` does not count.
+    let timeAsleep: () -> Nanoseconds
     private let timers = Timers()
     private let polls: Bool
     @exclusivity(unchecked) private var polling = Polling()
@@ -61,13 +63,14 @@ final class Shard {
     /// The drain time is over: what still comes from another loop is ended at once.
     private(set) var isCut = false
 
-    /// `clock` is the monotonic clock, except in tests; without `polls` waiting is always sleeping.
+    /// `clock` is the monotonic clock, and `timeAsleep` what that leaves out, except in tests; without `polls` waiting is always sleeping.
     init(
         index: Int, kind: LoopKind = .only, mailbox: Mailbox, polls: Bool = false,
-        clock: @escaping () -> Nanoseconds = monotonicNow,
+        clock: @escaping () -> Nanoseconds = monotonicNow, timeAsleep: @escaping () -> Nanoseconds = Relay.timeAsleep,
         emit: @escaping @Sendable (RelayEvent) -> Void
     ) throws(RelayError) {
         self.clock = clock
+        self.timeAsleep = timeAsleep
         self.polls = polls
         now = clock()
         self.index = index

@@ -203,7 +203,11 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
             return stream.refuse(.serviceNotAllowed)
         }
         // Nothing expired is served, whether or not a sweep has come by; clients stop a little earlier.
-        guard isAlive(carrier.peer.conversation, asker: carrier) else { return stream.outlivedConversation() }
+        switch begin(message.streamNumber, on: carrier) {
+        case .begun: break
+        case .withdrawn: return stream.refuse(.withdrawn)
+        case .tooLate: return stream.outlivedConversation()
+        }
         if let addresses = route.literal ?? shared.resolver.known(route.target, at: shard.now) {
             return stream.dial(addresses, limit: route.limit)
         }
@@ -219,12 +223,18 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
         }
     }
 
-    /// Whether a stream may be opened in this conversation, which is a use of it. One that has a stream besides the one
-    /// that `asker` brings is in use, whenever somebody last came by to note that.
-    private func isAlive(_ id: ConversationID, asker: Carrier) -> Bool {
-        if shared.vault.touch(id, at: shard.moment) { return true }
-        let isInUse = trunks[id]?.contains { $0.sharedStreams > ($0 === asker ? 1 : 0) } ?? false
-        return isInUse && shared.vault.touch(id, at: shard.moment, isInUse: true)
+    /// Begins the stream `number`, which is a use of the conversation. One that has a stream besides is in use, whenever
+    /// somebody last came by to note that.
+    private func begin(_ number: UInt64, on carrier: Carrier) -> StreamBeginning {
+        let id = carrier.peer.conversation
+        let beginning = shared.vault.begin(stream: number, in: id, at: shard.moment, isInUse: false)
+        guard case .tooLate = beginning else { return beginning }
+        let isInUse = trunks[id]?.contains { $0.sharedStreams > ($0 === carrier ? 1 : 0) } ?? false
+        return isInUse ? shared.vault.begin(stream: number, in: id, at: shard.moment, isInUse: true) : .tooLate
+    }
+
+    func carrier(_ carrier: Carrier, withdraws numbers: [UInt64]) -> [UInt64] {
+        shared.vault.withdraw(streams: numbers, in: carrier.peer.conversation, at: shard.moment)
     }
 
     /// Where streams of `service` on this carrier go; nil if its device may not use it. Settings do not change
@@ -258,7 +268,10 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
     }
 
     func carrierLostStream(_ carrier: Carrier) { shared.vault.touch(carrier.peer.conversation, at: shard.moment) }
-    func carrier(_ carrier: Carrier, givesBack app: Endpoint, _ first: FirstBytes) { app.reset() }
+    func carrier(_ carrier: Carrier, givesBack app: Endpoint, _ first: FirstBytes, _ why: GivenBack) { app.reset() }
+    func carrier(_ carrier: Carrier, loses app: Endpoint, _ first: FirstBytes) { app.reset() }
+    func carrier(_ carrier: Carrier, withdrew numbers: [UInt64], butNot begun: [UInt64]) {}
+    func carrierIsHeard(_ carrier: Carrier) {}
     func carrier(_ carrier: Carrier, wasRefused service: ServiceID?, _ reason: CloseReason) {}
     func carrierLeaves(_ carrier: Carrier) { carrier.violated("LEAVING by a client") }
     func streamIsHeavy(_ stream: SharedStream) {}

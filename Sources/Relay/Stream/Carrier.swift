@@ -51,8 +51,16 @@ protocol CarrierOwner: AnyObject {
     func carrierIsIdle(_ carrier: Carrier)
     /// Whether the conversation may go on using this carrier; asked at every REKEY.
     func carrierMayGoOn(_ carrier: Carrier) -> Bool
-    /// The server took nothing of a stream, because the conversation is over: `app` waits for another (client only).
-    func carrier(_ carrier: Carrier, givesBack app: Endpoint, _ first: FirstBytes)
+    /// The server took nothing of a stream: `app` is to be served anew (client only).
+    func carrier(_ carrier: Carrier, givesBack app: Endpoint, _ first: FirstBytes, _ why: GivenBack)
+    /// The link broke before the server said a word of a stream, which it may have begun or not (client only).
+    func carrier(_ carrier: Carrier, loses app: Endpoint, _ first: FirstBytes)
+    /// The client gives up the streams `numbers` of other carriers. Returns those that have begun (server only).
+    func carrier(_ carrier: Carrier, withdraws numbers: [UInt64]) -> [UInt64]
+    /// Of the streams `numbers`, only `begun` have begun, or will (client only).
+    func carrier(_ carrier: Carrier, withdrew numbers: [UInt64], butNot begun: [UInt64])
+    /// Something was heard on a carrier that was suspect (client only).
+    func carrierIsHeard(_ carrier: Carrier)
     /// The server refused a stream, which is reset (client only).
     func carrier(_ carrier: Carrier, wasRefused service: ServiceID?, _ reason: CloseReason)
     /// The peer logged off.
@@ -61,6 +69,14 @@ protocol CarrierOwner: AnyObject {
     func allowance(of peer: Peer) -> Allowance
     /// The last call: the carrier is closed.
     func carrierClosed(_ carrier: Carrier, _ end: CarrierEnd)
+}
+
+/// Why a server took nothing of a stream.
+enum GivenBack {
+    /// The conversation is over.
+    case conversationOver
+    /// The client has withdrawn it.
+    case withdrawn
 }
 
 /// Which conversation a carrier belongs to, and whose it is.
@@ -159,6 +175,15 @@ final class Carrier: LastingDriver, Sleeper {
     var movedTo: StreamProgress?
     /// What MOVE asked for, until it is answered (server only).
     var asked: MoveMessage?
+
+    /// A question about streams of other carriers that is being asked or answered.
+    var withdrawing: Withdrawing?
+    /// Nothing was heard when something should have been: it gets no new streams (client only).
+    var isSuspect = false
+    /// It is being looked at whether something is heard (client only).
+    var isWatched = false
+    /// ... and the peer was asked.
+    var isAsked = false
 
     // The pipe from the application to the link. `out` holds encoded frames not yet sent.
     var out: UnsafeMutableRawPointer?
@@ -461,9 +486,11 @@ final class Carrier: LastingDriver, Sleeper {
     /// gets its last bytes written; any other is reset.
     func lost(_ why: String) {
         guard phase != .closed, !linkIsGone else { return }
-        guard phase != .shared else { return end(mayLoseLink ? .orderly : .lost(why)) }
+        guard phase != .shared else { return end(mayLoseLink ? .orderly : .lost(why), reopening: true) }
         let isComplete = finReceived && sourceEnded && outStart == outEnd
-        guard isComplete, app != nil else { return end(phase == .idle ? .orderly : .lost(why)) }
+        guard isComplete, app != nil else {
+            return end(phase == .idle ? .orderly : .lost(why), reopening: true)
+        }
         linkIsGone = true
         link.close()
         releaseOut()
@@ -473,12 +500,13 @@ final class Carrier: LastingDriver, Sleeper {
     }
 
     /// Closes everything; an application connection that is still there gets what has arrived for it and is reset then,
-    /// because not every byte has arrived or left.
-    func end(_ how: CarrierEnd) {
+    /// because not every byte has arrived or left. `reopening`: streams of which the server has said nothing may begin
+    /// anew.
+    func end(_ how: CarrierEnd, reopening: Bool = false) {
         guard phase != .closed else { return }
         let brokenBefore = shard.counters.brokenStreams
         phase = .closed
-        partFromStreams(how)
+        partFromStreams(how, reopening: reopening && side == .client && !shard.isCut)
         heartbeat?.cancel()
         rest?.cancel()
         rest = nil
@@ -495,9 +523,20 @@ final class Carrier: LastingDriver, Sleeper {
     }
 
     /// Lets go of every stream that is here or was about to come.
-    private func partFromStreams(_ how: CarrierEnd) {
-        first = nil
-        if let app {
+    private func partFromStreams(_ how: CarrierEnd, reopening: Bool = false) {
+        let first = first.take()
+        if reopening, let first, let app, app.brokenBy == 0 {
+            self.app = nil
+            app.driver = nil
+            shard.counters.streamsOpen -= 1
+            first.refused()
+            // Its OPEN may still be here.
+            if opening != nil {
+                owner.carrier(self, givesBack: app, first, .withdrawn)
+            } else {
+                owner.carrier(self, loses: app, first)
+            }
+        } else if let app {
             self.app = nil
             shard.counters.streamsOpen -= 1
             shard.counters.brokenStreams += 1
@@ -508,7 +547,7 @@ final class Carrier: LastingDriver, Sleeper {
         dial = nil
         let wasMoving = moving
         moving = nil
-        endSharing(how)
+        endSharing(how, reopening: reopening)
         wasMoving?.abort(.internalError, "the carrier it was moving to broke")
     }
 

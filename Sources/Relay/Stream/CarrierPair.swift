@@ -99,7 +99,11 @@ private final class PairOwner: CarrierOwner {
     func carrierIsIdle(_ carrier: Carrier) {}
     func carrierMayGoOn(_ carrier: Carrier) -> Bool { true }
     func allowance(of peer: Peer) -> Allowance { Allowance() }
-    func carrier(_ carrier: Carrier, givesBack app: Endpoint, _ first: FirstBytes) { app.reset() }
+    func carrier(_ carrier: Carrier, givesBack app: Endpoint, _ first: FirstBytes, _ why: GivenBack) { app.reset() }
+    func carrier(_ carrier: Carrier, loses app: Endpoint, _ first: FirstBytes) { app.reset() }
+    func carrier(_ carrier: Carrier, withdraws numbers: [UInt64]) -> [UInt64] { numbers }
+    func carrier(_ carrier: Carrier, withdrew numbers: [UInt64], butNot begun: [UInt64]) {}
+    func carrierIsHeard(_ carrier: Carrier) {}
     func carrier(_ carrier: Carrier, wasRefused service: ServiceID?, _ reason: CloseReason) {}
     func carrierSaidBye(_ carrier: Carrier) {}
     func carrierClosed(_ carrier: Carrier, _ end: CarrierEnd) {}

@@ -62,7 +62,7 @@ extension Carrier {
 
     /// Asks the owner to pass this carrier on, if it can be now.
     func leaveForOtherLoop() {
-        guard phase == .streaming || phase == .idle, !linkIsGone else { return }
+        guard phase == .streaming || phase == .idle, !linkIsGone, withdrawing == nil else { return }
         isMisplaced = false
         owner.carrierIsMisplaced(self)
     }

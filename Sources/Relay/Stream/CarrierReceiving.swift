@@ -52,8 +52,9 @@ extension Carrier {
         if framesLeft < most {
             allowance.spend(Cost.frame &* (most &- framesLeft), in: shard.turns)
             shard.heard(allowance.ticket)
+            if isSuspect, isOpen { owner.carrierIsHeard(self) }
         }
-        return isOpen
+        return isOpen && phase != .closed
     }
 
     private func receiveRounds() -> Bool {
@@ -289,6 +290,8 @@ extension Carrier {
             case .move: try handleMove(MoveMessage(parsing: plaintext))
             case .moved: try handleMoved(MovedMessage(parsing: plaintext))
             case .stays: handleStays()
+            case .withdraw: try handleWithdraw(StreamNumbersMessage(parsing: plaintext))
+            case .withdrawn: try handleWithdrawn(StreamNumbersMessage(parsing: plaintext))
             case .confirm, .confirmed, .data, .bundle: violated("\(type) out of place")
             }
         } catch {
@@ -331,20 +334,19 @@ extension Carrier {
             return violated("\(type) without a stream")
         }
         guard type == .abort || side == .client else { return violated("REFUSED by a client") }
-        if type == .refused, message.reason == .draining, giveBack() { return }
+        if type == .refused, let why = GivenBack(message.reason), giveBack(why) { return }
         if type == .refused { owner.carrier(self, wasRefused: service, message.reason) }
         end(.streamBroken("the other side says: \(message.reason)"))
     }
 
-    /// The server has not taken the stream, because the conversation is over: the role opens it again in another. False
-    /// if that cannot be.
-    private func giveBack() -> Bool {
+    /// The server has not taken the stream: the role opens it again. False if that cannot be.
+    func giveBack(_ why: GivenBack) -> Bool {
         guard let first = first.take(), let app, app.brokenBy == 0, phase == .streaming else { return false }
         self.app = nil
         app.driver = nil
         shard.counters.streamsOpen -= 1
         first.refused()
-        owner.carrier(self, givesBack: app, first)
+        owner.carrier(self, givesBack: app, first, why)
         end(.orderly)
         return true
     }

@@ -159,7 +159,9 @@ extension Carrier {
 
     /// Encodes the frames that are due, at `outEnd`. False if the carrier is closed now.
     func encodeDue() -> Bool {
-        guard !due.isEmpty || opening != nil || handing != nil || rekey.hasFrameDue else { return true }
+        guard !due.isEmpty || opening != nil || handing != nil || rekey.hasFrameDue || withdrawing != nil else {
+            return true
+        }
         guard ensureOut() else { return false }
         // A confirmation is the first frame of its carrier, OPEN or MOVED the first of its stream.
         for (frame, type) in Self.dueFirst where due.contains(frame) {
@@ -171,6 +173,7 @@ extension Carrier {
             due.remove(frame)
             guard encode(type, 0) else { return false }
         }
+        guard encodeWithdrawing() else { return false }
         if let message = opening {
             opening = nil
             message.write(to: out! + outEnd + FrameHeader.size)

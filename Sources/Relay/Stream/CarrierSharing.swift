@@ -51,7 +51,6 @@ extension Carrier {
         phase = .shared
         sharing = Sharing()
         sharing?.highest = lastOpened
-        lastHeard = shard.now
     }
 
     /// Opens a stream for the application connection `app`, which begins with `first` if it was refused before (client).
@@ -217,7 +216,7 @@ extension Carrier {
     /// Nothing is left to do here but to close (client). A server waits for that: an OPEN may be on its way.
     var hasLeftShared: Bool {
         guard side == .client, phase == .shared, isRetiring, let sharing else { return false }
-        return sharing.streams.isEmpty && everythingLeft && sharing.unsaid.isEmpty
+        return sharing.streams.isEmpty && everythingLeft && sharing.unsaid.isEmpty && withdrawing == nil
     }
 
     // MARK: Receiving
@@ -309,7 +308,7 @@ extension Carrier {
     var mayLoseLink: Bool { sharedStreams == 0 || (hasOnlyLastBytes && everythingLeft) }
 
     /// The carrier is over, and its streams with it, but for those that have everything.
-    func endSharing(_ how: CarrierEnd) {
+    func endSharing(_ how: CarrierEnd, reopening: Bool = false) {
         guard let sharing else { return }
         var hasEverything = everythingLeft
         var because = "its carrier was closed"
@@ -320,6 +319,8 @@ extension Carrier {
         case .streamBroken: break
         }
         self.sharing = nil
-        for stream in sharing.streams.values { stream.carrierIsGone(everythingLeft: hasEverything, because) }
+        for stream in sharing.streams.values {
+            stream.carrierIsGone(everythingLeft: hasEverything, reopening: reopening, because)
+        }
     }
 }

@@ -4,12 +4,14 @@ internal import Wire
 
 /// The beginning of a stream, kept at the client until the server has shown that it took the OPEN. Not thread-safe.
 final class FirstBytes {
+    /// The stream's number on the present carrier.
+    private(set) var number: UInt64
     let service: ServiceID
     let source: SourceAddress
     private var bytes = Backlog()
     /// How many of them went out on the present carrier.
     private var said = 0
-    /// How often a server has refused this stream because the conversation was over.
+    /// How often this stream was opened in vain.
     private(set) var refusals = 0
     /// When the stream was opened on the present carrier.
     private var since: Nanoseconds
@@ -18,6 +20,7 @@ final class FirstBytes {
     static let most = Int(RecordHeader.window)
 
     init(_ message: OpenMessage, now: Nanoseconds) {
+        number = message.streamNumber
         service = message.service
         source = message.source
         since = now
@@ -39,14 +42,17 @@ final class FirstBytes {
         return true
     }
 
-    /// The stream was refused: all of it is to be said again.
+    /// The stream did not begin: all of it is to be said again.
     func refused() {
         refusals += 1
         said = 0
     }
 
-    /// It is opened on another carrier.
-    func begin(now: Nanoseconds) { since = now }
+    /// It is opened on another carrier, under `number`.
+    func begin(as number: UInt64, now: Nanoseconds) {
+        self.number = number
+        since = now
+    }
 
     /// Whether the server must have read the OPEN by now: its carrier was heard more than a heartbeat after that.
     func isSettled(now: Nanoseconds, _ carrier: Carrier) -> Bool {

@@ -362,7 +362,7 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
 
     private func receive(_ kind: RecordKind, _ message: ReasonMessage) {
         guard kind == .abort || carrier.side == .client else { return carrier.violated("REFUSED by a client") }
-        if kind == .refused, message.reason == .draining, giveBack() { return }
+        if kind == .refused, let why = GivenBack(message.reason), giveBack(why) { return }
         let why = "the other side says: \(message.reason)"
         if kind == .refused { carrier.owner.carrier(carrier, wasRefused: service, message.reason) }
         writeReceived()
@@ -370,14 +370,16 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
         if carrier.side == .server, awaitsTarget, !backlog.isEmpty { doomed = why } else { breakOff(why) }
     }
 
-    /// The server has not taken the stream, because the conversation is over: its role opens it again in another.
-    /// False if that cannot be.
-    private func giveBack() -> Bool {
+    /// The server has said nothing of the stream, and all that was read from its application is kept (client).
+    var canBeginAnew: Bool { first != nil && !isMoving && !isOver && app?.brokenBy == 0 }
+
+    /// The server has not taken the stream: its role opens it again. False if that cannot be.
+    func giveBack(_ why: GivenBack) -> Bool {
         guard let first = first.take(), let app, app.brokenBy == 0, !isMoving else { return false }
         self.app = nil
         app.driver = nil
         first.refused()
-        carrier.owner.carrier(carrier, givesBack: app, first)
+        carrier.owner.carrier(carrier, givesBack: app, first, why)
         leave()
         return true
     }
@@ -451,7 +453,20 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
     }
 
     /// The carrier broke. A stream whose every byte has arrived here, and left, still gets its last bytes written.
-    func carrierIsGone(everythingLeft: Bool, _ why: String) {
+    /// `reopening`: one of which the server has said nothing may begin anew.
+    func carrierIsGone(everythingLeft: Bool, reopening: Bool, _ why: String) {
+        if reopening, canBeginAnew, let app, let first = first.take() {
+            self.app = nil
+            app.driver = nil
+            first.refused()
+            // Its OPEN may still be here.
+            if opening != nil {
+                carrier.owner.carrier(carrier, givesBack: app, first, .withdrawn)
+            } else {
+                carrier.owner.carrier(carrier, loses: app, first)
+            }
+            return leave()
+        }
         guard everythingLeft, hasEnded, let app, !isMoving, claim == nil else { return breakOff(why) }
         carrier.forget(self)
         isOutliving = true

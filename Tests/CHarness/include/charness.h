@@ -47,6 +47,9 @@ size_t ch_count_pattern(const unsigned char *lowest, size_t count, unsigned char
 /// gone (SO_ATTACH_FILTER, socket(7)). 0, or -1 with errno.
 int ch_deafen(int fd);
 
+/// The socket receives again.
+int ch_undeafen(int fd);
+
 /// accept4(2) with SOCK_CLOEXEC.
 int ch_accept(int listener);
 

@@ -92,6 +92,7 @@ final class Forger {
         case .bundle: record(.open, of: 1, openPlaintext)
         case .move: bigEndian(UInt64(1)) + bigEndian(UInt64(0)) + [0]
         case .moved: bigEndian(UInt64(0)) + [0]
+        case .withdraw, .withdrawn: bigEndian(UInt64(1))
         case .closed, .ping, .pong, .bye, .confirm, .confirmed, .stays, .leaving: []
         }
     }

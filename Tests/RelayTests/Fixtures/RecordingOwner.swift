@@ -20,6 +20,10 @@ final class RecordingOwner: CarrierOwner {
         case mayGoOn
         case refused(CloseReason)
         case givenBack(Int)
+        case lost(Int)
+        case withdraws([UInt64])
+        case withdrew([UInt64], butNot: [UInt64])
+        case heard
         case bye
         case closed
     }
@@ -29,6 +33,8 @@ final class RecordingOwner: CarrierOwner {
     private(set) var ending: CarrierEnd?
     /// The answer to `carrierMayGoOn`.
     var mayGoOn = true
+    /// What has begun, for the answer to `withdraws`.
+    var begun: [UInt64] = []
     /// Sends CONFIRMED, as a server does that has paired.
     var confirmsBack = false
     /// Called after the call was recorded.
@@ -54,9 +60,29 @@ final class RecordingOwner: CarrierOwner {
         if let onOpen { onOpen(stream) } else { seekers.append(stream) }
     }
 
-    func carrier(_ carrier: Carrier, givesBack app: Endpoint, _ first: FirstBytes) {
+    func carrier(_ carrier: Carrier, givesBack app: Endpoint, _ first: FirstBytes, _ why: GivenBack) {
         calls.append(.givenBack(first.unsaid))
         app.reset()
+    }
+
+    func carrier(_ carrier: Carrier, loses app: Endpoint, _ first: FirstBytes) {
+        calls.append(.lost(first.unsaid))
+        carrier.shard.counters.brokenStreams += 1
+        app.reset()
+    }
+
+    func carrier(_ carrier: Carrier, withdraws numbers: [UInt64]) -> [UInt64] {
+        calls.append(.withdraws(numbers))
+        return begun.filter(numbers.contains)
+    }
+
+    func carrier(_ carrier: Carrier, withdrew numbers: [UInt64], butNot begun: [UInt64]) {
+        calls.append(.withdrew(numbers, butNot: begun))
+    }
+
+    func carrierIsHeard(_ carrier: Carrier) {
+        carrier.isSuspect = false
+        calls.append(.heard)
     }
 
     func carrier(_ carrier: Carrier, takesOver message: MoveMessage) {

@@ -18,13 +18,14 @@ final class RolesBench {
         let shards: [Shard]
         var roles: [R] = []
 
-        init(clock: FakeClock) throws {
+        init(clock: FakeClock, timeAsleep: @escaping () -> Nanoseconds = { 0 }) throws {
             let mailboxes = [try Mailbox(), try Mailbox()]
             let loops = Loops(light: [mailboxes[0]], heavy: [mailboxes[1]])
             self.loops = loops
             shards = try mailboxes.enumerated().map { index, mailbox in
                 try Shard(
-                    index: index, kind: loops.kind(of: index), mailbox: mailbox, clock: { clock.now }, emit: { _ in })
+                    index: index, kind: loops.kind(of: index), mailbox: mailbox, clock: { clock.now },
+                    timeAsleep: timeAsleep, emit: { _ in })
             }
         }
 
@@ -37,6 +38,9 @@ final class RolesBench {
     }
 
     let clock = FakeClock()
+    /// How long the devices have slept.
+    let night = Night()
+    final class Night { var slept: Nanoseconds = 0 }
     let server: Daemon<ServerRole>
     let clients: [Daemon<ClientRole>]
     private let targets: ListeningSocket
@@ -78,7 +82,7 @@ final class RolesBench {
                 services: [Self.service: ClientService(listen: [try #require(entry.address)], carrier: carrier)],
                 common: common)
             let shared = ClientShared(settings, loops: 2)
-            let client = try Daemon<ClientRole>(clock: clock)
+            let client = try Daemon<ClientRole>(clock: clock, timeAsleep: { [night] in night.slept })
             clients.append(client)
             client.serve { shard in
                 ClientRole(
@@ -157,6 +161,12 @@ final class RolesBench {
     func turn() {
         clock.advance(by: .microseconds(200))
         for shard in shards { shard.turn(mayWait: false) }
+    }
+
+    /// One turn of the devices' loops alone: the server stands still.
+    func turnClients() {
+        clock.advance(by: .microseconds(200))
+        for shard in clients.flatMap(\.shards) { shard.turn(mayWait: false) }
     }
 
     func turn(until isDone: () throws -> Bool) rethrows -> Bool {

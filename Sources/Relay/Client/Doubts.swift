@@ -1,0 +1,383 @@
+// When a carrier should have been heard and was not. The way to the server may have forgotten its connection (a NAT, a
+// firewall, a new address, a host without power), and nothing says so.
+//
+//   1. whoever opens a stream expects a word; a carrier that was quiet before is asked with PING in front of OPEN
+//   2. nothing heard within some of the link's own round trips: the carrier is suspect, and so is every other that has
+//      been quiet since; new streams go to a fresh one at once
+//   3. what became of streams on a suspect or broken carrier is asked on another (CarrierWithdrawing.swift); those that
+//      have not begun begin anew there
+//   4. a suspect carrier that is heard is one like others again; one without a stream is closed
+internal import CLinux
+internal import DequeModule
+internal import Pairing
+internal import Settings
+internal import Wire
+
+/// What one loop of a client is in doubt about. Not thread-safe.
+struct Doubts {
+    /// A carrier that should be heard.
+    struct Expectation {
+        let carrier: Ticket
+        /// Nothing heard since then.
+        let since: Nanoseconds
+    }
+    /// In the order in which they began to be expected.
+    var expected: Deque<Expectation> = []
+    /// Looked at once already, and to be looked at again soon.
+    var overdue: [Expectation] = []
+    private(set) var timer: Timer?
+    private var firesAt: Nanoseconds = 0
+    /// The loop itself was late, so that what came may not have been read yet.
+    private var wasLate = false
+
+    /// A stream of which it is not known whether the server has begun it.
+    struct Opening {
+        let conversation: ConversationID
+        /// The carrier that it is on; nil once that has ended.
+        var carrier: Carrier?
+        /// What is left of it then.
+        var held: Held?
+    }
+    /// The application's connection of a stream whose carrier has ended.
+    struct Held {
+        let application: Application
+        let deadline: Nanoseconds
+    }
+    /// By stream number.
+    var openings: [UInt64: Opening] = [:]
+    /// Those of them that are not asked about yet.
+    var unasked: Set<UInt64> = []
+    /// What each carrier asks about.
+    var asked: [Ticket: [UInt64]] = [:]
+
+    /// How long the machine had slept when that was last asked.
+    var timeAsleep: Nanoseconds?
+
+    /// A carrier that was heard so recently is not asked when a stream opens.
+    static let quiet: Nanoseconds = 1_000_000_000
+    /// How long nothing must be heard at least, and how long at most.
+    static let shortest: Nanoseconds = 600_000_000
+    static let longest: Nanoseconds = 3_000_000_000
+    /// Between two looks at the same carrier.
+    static let step: Nanoseconds = 200_000_000
+    /// A shorter sleep changes nothing.
+    static let sleep: Nanoseconds = 1_000_000_000
+
+    /// When `timer` has to fire next; nil if there is nothing to wait for.
+    private func next(now: Nanoseconds) -> Nanoseconds? {
+        var next: Nanoseconds? = overdue.isEmpty ? nil : now &+ Self.step
+        if let first = expected.first { next = min(next ?? .max, first.since &+ Self.shortest) }
+        for opening in openings.values {
+            if let deadline = opening.held?.deadline { next = min(next ?? .max, deadline) }
+        }
+        return next
+    }
+
+    /// Arms the timer, for `sleeper`, unless it fires early enough.
+    mutating func arm(_ sleeper: any Sleeper, on shard: Shard) {
+        guard let next = next(now: shard.now) else { return }
+        if let timer {
+            guard next < firesAt else { return }
+            timer.cancel()
+        }
+        firesAt = max(next, shard.now &+ 1_000_000)
+        timer = shard.arm(sleeper, after: firesAt &- shard.now)
+    }
+
+    /// The timer fired. False if the loop was late, and should first read what has come.
+    mutating func fired(now: Nanoseconds) -> Bool {
+        timer = nil
+        wasLate = !wasLate && now &- firesAt >= Self.step
+        return !wasLate
+    }
+
+    /// Application connections that wait without a carrier.
+    var heldCount: Int { openings.values.count { $0.held != nil } }
+
+    /// Forgets all about the stream `number`.
+    mutating func settle(_ number: UInt64) -> Opening? {
+        unasked.remove(number)
+        return openings.removeValue(forKey: number)
+    }
+
+    /// Up to a message's worth of streams of `conversation` to ask about on the carrier `ticket`.
+    mutating func ask(on ticket: Ticket, of conversation: ConversationID) -> [UInt64] {
+        let numbers = unasked.lazy.filter { [openings] in openings[$0]?.conversation == conversation }
+            .prefix(StreamNumbersMessage.most).sorted()
+        guard !numbers.isEmpty else { return [] }
+        unasked.subtract(numbers)
+        asked[ticket] = numbers
+        return numbers
+    }
+}
+
+extension ClientRole {
+    // MARK: Expecting a word
+
+    /// A stream is about to be opened on `carrier`, or a question asked: something should be heard soon.
+    func expectWord(of carrier: Carrier) {
+        if !carrier.wasHeardLately {
+            carrier.due.insert(.ping)
+            carrier.isAsked = true
+        }
+        guard !carrier.isWatched else { return }
+        carrier.isWatched = true
+        doubts.expected.append(Doubts.Expectation(carrier: carrier.ticket, since: shard.now))
+        if doubts.expected.count == 1 { armDoubts() }
+    }
+
+    private func armDoubts() { doubts.arm(self, on: shard) }
+
+    /// Looks at those that should have been heard by now.
+    func lookAtDoubts(_ now: Nanoseconds) {
+        guard doubts.fired(now: now) else { return armLate() }
+        let overdue = doubts.overdue
+        doubts.overdue = []
+        for expectation in overdue { look(at: expectation, now) }
+        while let first = doubts.expected.first, now &- first.since >= Doubts.shortest {
+            doubts.expected.removeFirst()
+            look(at: first, now)
+        }
+        turnAwayOverdue(now)
+        armDoubts()
+    }
+
+    private func look(at expectation: Doubts.Expectation, _ now: Nanoseconds) {
+        guard let carrier = carriers[expectation.carrier] else { return }
+        guard carrier.lastHeard <= expectation.since else {
+            carrier.isWatched = false
+            carrier.isAsked = false
+            return
+        }
+        switch carrier.judgeSilence(since: expectation.since, now) {
+        case .fine: carrier.isWatched = false
+        case .early: doubts.overdue.append(expectation)
+        case .unasked:
+            carrier.due.insert(.ping)
+            carrier.isAsked = true
+            doubts.overdue.append(Doubts.Expectation(carrier: carrier.ticket, since: now))
+            carrier.phase == .shared ? carrier.flushSoon() : carrier.advance()
+        case .silent:
+            carrier.isWatched = false
+            carrier.isAsked = false
+            isSilent(carrier, since: expectation.since)
+        }
+    }
+
+    // MARK: Suspects
+
+    /// `carrier` was not heard.
+    private func isSilent(_ carrier: Carrier, since: Nanoseconds) {
+        shard.emit(.carrierSilent(.nanoseconds(shard.now &- min(carrier.lastHeard, shard.now))))
+        let isNew = !carrier.isSuspect
+        carrier.isSuspect = true
+        setAside(carrier)
+        noteOpenings(of: carrier)
+        if carrier.phase == .idle || carrier.phase == .finishing || (carrier.phase == .shared && !carrier.hasStream) {
+            let silence = inWords(.nanoseconds(shard.now &- min(carrier.lastHeard, shard.now)))
+            carrier.end(.lost("nothing heard for \(silence), and no answer when asked"))
+        }
+        if isNew {
+            // They went the same way, and have been quiet for longer.
+            for other in pool.all where other.lastHeard <= since { suspect(other) }
+            if let trunk, trunk.lastHeard <= since { suspect(trunk) }
+        }
+        seekAnswers()
+    }
+
+    /// Nothing new goes to `carrier` before it has answered.
+    func suspect(_ carrier: Carrier) {
+        guard !carrier.isSuspect else { return }
+        carrier.isSuspect = true
+        setAside(carrier)
+        carrier.due.insert(.ping)
+        carrier.isAsked = true
+        if !carrier.isWatched {
+            carrier.isWatched = true
+            doubts.overdue.append(Doubts.Expectation(carrier: carrier.ticket, since: shard.now))
+            armDoubts()
+        }
+        carrier.phase == .shared ? carrier.flushSoon() : carrier.advance()
+    }
+
+    private func setAside(_ carrier: Carrier) {
+        pool.remove(carrier)
+        guard carrier === trunk else { return }
+        trunk = nil
+        formerTrunks.append(carrier)
+    }
+
+    func carrierIsHeard(_ carrier: Carrier) {
+        carrier.isSuspect = false
+        carrier.isAsked = false
+        for number in doubts.unasked where doubts.openings[number]?.carrier === carrier { _ = doubts.settle(number) }
+        switch carrier.phase {
+        case .idle where !carrier.isMisplaced: carrierIsIdle(carrier)
+        case .shared where !carrier.isRetiring:
+            guard trunk == nil, !hasLeft, carrier.belongs(to: shared.conversation) else { return carrier.retire() }
+            formerTrunks.removeAll { $0 === carrier }
+            trunk = carrier
+            while trunk === carrier, carrier.takesStreams, let application = nextWaiting(sharing: true) { openShared(application) }
+        default: break
+        }
+    }
+
+    /// If the machine has slept since this was last called, nothing is known of any carrier.
+    func noticeSleep() {
+        let asleep = shard.timeAsleep()
+        defer { doubts.timeAsleep = asleep }
+        guard asleep &- min(doubts.timeAsleep ?? asleep, asleep) >= Doubts.sleep else { return }
+        for carrier in Array(carriers.values) {
+            switch carrier.phase {
+            case .idle, .shared, .streaming: suspect(carrier)
+            default: break
+            }
+        }
+    }
+
+    // MARK: Streams in doubt
+
+    /// Whether streams of `service` share carriers.
+    func shares(_ service: ServiceID) -> Bool { shared.settings.services[service]?.carrier != .own }
+
+    private func noteOpenings(of carrier: Carrier) {
+        guard carrier.belongs(to: shared.conversation) else { return }
+        for number in carrier.openings where doubts.openings[number] == nil {
+            doubts.openings[number] = Doubts.Opening(conversation: carrier.peer.conversation, carrier: carrier)
+            doubts.unasked.insert(number)
+        }
+    }
+
+    func carrier(_ carrier: Carrier, loses app: Endpoint, _ first: FirstBytes) {
+        let application = Application(
+            endpoint: app, service: first.service, source: first.source, shares: shares(first.service),
+            first: first)
+        let id = carrier.peer.conversation
+        guard shared.conversation == id, !hasLeft, first.refusals <= Self.patience else {
+            return giveUp(application, "the link to the server broke")
+        }
+        let isAsked = doubts.openings[first.number].map { _ in !doubts.unasked.contains(first.number) } ?? false
+        let deadline = shard.now &+ shared.settings.waiting.atMost.nanoseconds
+        doubts.openings[first.number] = Doubts.Opening(
+            conversation: id, held: Doubts.Held(application: application, deadline: deadline))
+        if !isAsked { doubts.unasked.insert(first.number) }
+        seekAnswers()
+        armDoubts()
+    }
+
+    private func giveUp(_ application: Application, _ why: String) {
+        application.endpoint.reset()
+        shared.watch.turnedAway()
+        shard.counters.brokenStreams &+= 1
+        shard.emit(.streamBroken(application.service, why))
+    }
+
+    /// Asks on a carrier that has been heard, or dials one.
+    private func seekAnswers() {
+        forgetUnanswerable()
+        if let trunk, trunk.wasHeardLately { askAbout(trunk) }
+        for carrier in pool.all where !doubts.unasked.isEmpty && carrier.wasHeardLately { askAbout(carrier) }
+        refill()
+    }
+
+    /// Asks on `carrier` about streams of other carriers, if there are any in doubt.
+    func askAbout(_ carrier: Carrier) {
+        guard !doubts.unasked.isEmpty, carrier.mayWithdraw else { return }
+        let numbers = doubts.ask(on: carrier.ticket, of: carrier.peer.conversation)
+        guard !numbers.isEmpty else { return }
+        expectWord(of: carrier)
+        carrier.withdraw(numbers)
+    }
+
+    func carrier(_ carrier: Carrier, withdrew numbers: [UInt64], butNot begun: [UInt64]) {
+        doubts.asked[carrier.ticket] = nil
+        for number in numbers {
+            guard let opening = doubts.settle(number) else { continue }
+            let hasBegun = begun.contains(number)
+            if let held = opening.held {
+                guard !hasBegun else {
+                    giveUp(held.application, "the link to the server broke behind what was sent")
+                    continue
+                }
+                serve(held.application)
+            } else if !hasBegun {
+                _ = opening.carrier?.takeBack(number)
+            }
+        }
+        askAbout(carrier)
+        if carrier.phase == .idle, carrier.withdrawing == nil, !pool.all.contains(where: { $0 === carrier }) {
+            give(carrier)
+        }
+        leaveIfDone()
+    }
+
+    /// `carrier` has ended: what it asked is asked again, and what was on it is in its owner's hands by now.
+    func forgetDoubts(of carrier: Carrier) {
+        if let numbers = doubts.asked.removeValue(forKey: carrier.ticket) {
+            for number in numbers where doubts.openings[number] != nil { doubts.unasked.insert(number) }
+        }
+        for (number, opening) in doubts.openings where opening.carrier === carrier { _ = doubts.settle(number) }
+    }
+
+    /// What became of a conversation's streams can be asked in that conversation only.
+    func forgetUnanswerable() {
+        let present = shared.hasConversation(at: .now) ? shared.conversation : nil
+        giveUpDoubts("the conversation with the server is over") { $0.conversation != present }
+    }
+
+    /// No answer will come any more: applications without a carrier are reset.
+    func giveUpDoubts(_ why: String, where isLost: (Doubts.Opening) -> Bool = { _ in true }) {
+        for (number, opening) in doubts.openings where isLost(opening) {
+            _ = doubts.settle(number)
+            if let held = opening.held { giveUp(held.application, why) }
+        }
+    }
+
+    /// The loop was late: looks a little later.
+    private func armLate() {
+        while let first = doubts.expected.first, shard.now &- first.since >= Doubts.shortest {
+            doubts.overdue.append(doubts.expected.removeFirst())
+        }
+        armDoubts()
+    }
+
+    private func turnAwayOverdue(_ now: Nanoseconds) {
+        for (number, opening) in doubts.openings {
+            guard let held = opening.held, held.deadline <= now else { continue }
+            _ = doubts.settle(number)
+            giveUp(held.application, "the server did not answer in time")
+        }
+        leaveIfDone()
+    }
+}
+
+/// What a carrier's silence means.
+enum Silence {
+    /// Nothing: all that was sent has arrived at the peer's host, and it was heard shortly before.
+    case fine
+    /// It cannot be told yet.
+    case early
+    /// The peer has to be asked.
+    case unasked
+    /// The peer, or the way to it, is gone.
+    case silent
+}
+
+extension Carrier {
+    /// It need not be asked whether anybody is there.
+    var wasHeardLately: Bool { shard.now &- min(lastHeard, shard.now) < Doubts.quiet }
+
+    /// Judges that nothing was heard since `since`.
+    func judgeSilence(since: Nanoseconds, _ now: Nanoseconds) -> Silence {
+        let elapsed = now &- min(since, now)
+        var tcp = ow_tcp_silence()
+        let isTCP = ow_read_tcp_silence(link.fd, &tcp) == 0
+        // What the kernel waits for before it sends again, three times.
+        let pace = UInt64(tcp.rtt_us) &+ max(4 * UInt64(tcp.rttvar_us), 200_000)
+        guard elapsed >= min(max(3 * pace * 1000, Doubts.shortest), Doubts.longest) else { return .early }
+        let lastAck = UInt64(tcp.last_ack_ms) * 1_000_000
+        if isTCP, tcp.unanswered >= 1, lastAck &+ Doubts.step / 2 >= elapsed { return .silent }
+        if isAsked { return .silent }
+        return phase == .shared ? .unasked : .fine
+    }
+}
