@@ -77,7 +77,9 @@ extension ClientRole {
     }
 
     /// Carriers that somebody waits for: those who share need one between them.
-    var wanted: Int { waiting.unshared + (waiting.count > waiting.unshared ? 1 : 0) + heavy.count + (doubts.unasked.isEmpty ? 0 : 1) }
+    var wanted: Int {
+        waiting.unshared + (waiting.count > waiting.unshared ? 1 : 0) + heavy.count + (doubts.unasked.isEmpty ? 0 : 1)
+    }
 
     private func dialled(_ result: CarrierDialResult) {
         switch result {

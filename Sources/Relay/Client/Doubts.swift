@@ -217,7 +217,9 @@ extension ClientRole {
             guard trunk == nil, !hasLeft, carrier.belongs(to: shared.conversation) else { return carrier.retire() }
             formerTrunks.removeAll { $0 === carrier }
             trunk = carrier
-            while trunk === carrier, carrier.takesStreams, let application = nextWaiting(sharing: true) { openShared(application) }
+            while trunk === carrier, carrier.takesStreams, let application = nextWaiting(sharing: true) {
+                openShared(application)
+            }
         default: break
         }
     }

@@ -27,69 +27,6 @@ enum CarrierEnd {
     case lost(String)
 }
 
-/// What a carrier tells the role that owns it.
-protocol CarrierOwner: AnyObject {
-    /// The peer's first frame was CONFIRM (server) or CONFIRMED (client): the carrier is idle now.
-    func carrierConfirmed(_ carrier: Carrier)
-    /// The client asks for a stream (server only). Answer with `connected` or `refuse`.
-    func carrier(_ carrier: Carrier, opens message: OpenMessage)
-    /// The client asks for a stream on a shared carrier (server only). Answer with `stream.dial` or `stream.refuse`.
-    func carrier(_ carrier: Carrier, opens message: OpenMessage, as stream: SharedStream)
-    /// The client's first BUNDLE came: the carrier is a shared one from now on (server only).
-    func carrierIsShared(_ carrier: Carrier)
-    /// A stream of a shared carrier is over, or has gone to a carrier of its own.
-    func carrierLostStream(_ carrier: Carrier)
-    /// The server takes no further streams on this shared carrier (client only).
-    func carrierLeaves(_ carrier: Carrier)
-    /// `stream` should have a carrier of its own; said again until it moves (client only).
-    func streamIsHeavy(_ stream: SharedStream)
-    /// This carrier ought to be on the other loop of its pair: forget and `pack` it, or leave things as they are.
-    func carrierIsMisplaced(_ carrier: Carrier)
-    /// The client wants a stream of a shared carrier to go on here (server only). Answer with `takeOver`.
-    func carrier(_ carrier: Carrier, takesOver message: MoveMessage)
-    /// The stream is over at both ends and the carrier can take the next.
-    func carrierIsIdle(_ carrier: Carrier)
-    /// Whether the conversation may go on using this carrier; asked at every REKEY.
-    func carrierMayGoOn(_ carrier: Carrier) -> Bool
-    /// The server took nothing of a stream: `app` is to be served anew (client only).
-    func carrier(_ carrier: Carrier, givesBack app: Endpoint, _ first: FirstBytes, _ why: GivenBack)
-    /// The link broke before the server said a word of a stream, which it may have begun or not (client only).
-    func carrier(_ carrier: Carrier, loses app: Endpoint, _ first: FirstBytes)
-    /// The client gives up the streams `numbers` of other carriers. Returns those that have begun (server only).
-    func carrier(_ carrier: Carrier, withdraws numbers: [UInt64]) -> [UInt64]
-    /// Of the streams `numbers`, only `begun` have begun, or will (client only).
-    func carrier(_ carrier: Carrier, withdrew numbers: [UInt64], butNot begun: [UInt64])
-    /// Something was heard on a carrier that was suspect (client only).
-    func carrierIsHeard(_ carrier: Carrier)
-    /// The server refused a stream, which is reset (client only).
-    func carrier(_ carrier: Carrier, wasRefused service: ServiceID?, _ reason: CloseReason)
-    /// The peer logged off.
-    func carrierSaidBye(_ carrier: Carrier)
-    /// What carriers of this peer may cost their loop.
-    func allowance(of peer: Peer) -> Allowance
-    /// The last call: the carrier is closed.
-    func carrierClosed(_ carrier: Carrier, _ end: CarrierEnd)
-}
-
-/// Why a server took nothing of a stream.
-enum GivenBack {
-    /// The conversation is over.
-    case conversationOver
-    /// The client has withdrawn it.
-    case withdrawn
-}
-
-/// Which conversation a carrier belongs to, and whose it is.
-struct Peer {
-    let conversation: ConversationID
-    let device: PublicKey
-
-    init(_ conversation: ConversationID, _ device: PublicKey) {
-        self.conversation = conversation
-        self.device = device
-    }
-}
-
 /// Numbers of a carrier that come from the configuration.
 struct CarrierTimings {
     var heartbeat: Nanoseconds

@@ -140,7 +140,9 @@ import Wire
         #expect(scene.bench.contradictions() == [])
     }
 
-    @Test("After the first no connection waits: new ones go to the fresh carrier", arguments: [CarrierChoice.shared, .own])
+    @Test(
+        "After the first no connection waits: new ones go to the fresh carrier",
+        arguments: [CarrierChoice.shared, .own])
     func next(_ choice: CarrierChoice) throws {
         let scene = try Scene(choice, .both)
         let first = try scene.bench.ask()
@@ -158,7 +160,7 @@ import Wire
         for _ in 0..<5 { scene.bench.turn() }
         scene.hearAgain()
         // The kernel repeats what was lost, in its own time.
-        #expect(
+        try #require(
             scene.bench.turn {
                 while let arrival = scene.bench.arrival() { scene.arrivals.append(arrival) }
                 return scene.arrivals.count == 1
@@ -184,12 +186,14 @@ import Wire
         #expect(scene.bench.contradictions() == [])
     }
 
-    @Test("After the machine has slept new connections do not trust old carriers", arguments: [CarrierChoice.shared, .own])
+    @Test(
+        "After the machine has slept new connections do not trust old carriers",
+        arguments: [CarrierChoice.shared, .own])
     func slept(_ choice: CarrierChoice) throws {
         let scene = try Scene(choice, .both)
         scene.bench.night.slept += 60_000_000_000
         let application = try scene.bench.ask(sending: [3])
-        #expect(scene.turn(within: .milliseconds(300)) { scene.arrivals.count == 1 })
+        try #require(scene.turn(within: .milliseconds(300)) { scene.arrivals.count == 1 })
         #expect(scene.turn { scene.arrivals[0].readAll().bytes == [3] })
         withExtendedLifetime(application) {}
     }
@@ -216,7 +220,7 @@ import Wire
         for role in scene.bench.server.roles {
             for carrier in role.register.all { carrier.end(.lost("by the test")) }
         }
-        #expect(scene.turn { scene.arrivals.count == 1 })
+        try #require(scene.turn { scene.arrivals.count == 1 })
         #expect(scene.turn { scene.arrivals[0].readAll().bytes == [8, 8] })
         scene.arrivals[0].write([7])
         #expect(scene.turn { application.read() == .bytes([7]) })
