@@ -24,14 +24,16 @@ enum Cost {
     static var agreement: Int { 1000 }
 }
 
-/// What work adds to a debt.
-enum Debt {
+/// What some work adds to a debt, and how large a debt may be without a pause.
+struct Debt {
+    let time: Nanoseconds
+    let credit: Nanoseconds
+
     /// A further small record of one stream in one bundle: a fair sender says it all in one.
-    static var crumb: Nanoseconds { 5_000 }
-    /// A stream, while other devices want something of the loop too: more than the loop spends on it.
-    static var stream: Nanoseconds { 100_000 }
-    /// What is lent without a pause.
-    static var credit: Nanoseconds { 4_000_000 }
+    static let crumb = Debt(time: 5_000, credit: 4_000_000)
+    /// A stream, while other devices want something of the loop too: more than the loop spends on it, and few at a time,
+    /// because each costs several system calls that another device's answer waits for.
+    static let stream = Debt(time: 200_000, credit: 500_000)
 }
 
 /// One device's on one loop.
@@ -51,7 +53,7 @@ final class Allowance {
 
     /// How many frames may be decoded in the turn with this number.
     func frames(in turn: UInt64, now: Nanoseconds) -> Int {
-        guard owesUntil <= now || pause(now: now) == 0 else { return 0 }
+        guard restsUntil <= now else { return 0 }
         return max(0, turn == self.turn ? Self.whole &- spent : Self.whole) / Cost.frame
     }
 
@@ -66,13 +68,13 @@ final class Allowance {
         spent += cost
     }
 
-    /// Runs up a debt of `time`.
-    func owe(_ time: Nanoseconds, now: Nanoseconds) { owesUntil = max(owesUntil, now) &+ time }
-
-    /// How long the device's carriers are not to be read; 0 if they may be. A debt that has reached the credit is waited
-    /// for as a whole: many small slices would cost the loop more than the work itself.
-    func pause(now: Nanoseconds) -> Nanoseconds {
-        if owesUntil > now &+ Debt.credit { restsUntil = owesUntil }
-        return restsUntil > now ? restsUntil &- now : 0
+    /// Runs up a debt. One that has reached its credit is waited for as a whole: many small slices would cost the loop more
+    /// than the work itself.
+    func owe(_ debt: Debt, now: Nanoseconds) {
+        owesUntil = max(owesUntil, now) &+ debt.time
+        if owesUntil > now &+ debt.credit { restsUntil = owesUntil }
     }
+
+    /// How long the device's carriers are not to be read; 0 if they may be.
+    func pause(now: Nanoseconds) -> Nanoseconds { restsUntil > now ? restsUntil &- now : 0 }
 }

@@ -238,6 +238,7 @@ extension Carrier {
     /// for one stream is written together. False if the carrier is closed now.
     func receiveRecords() -> Bool {
         guard let region = inbound, let sharing else { return true }
+        shard.heard(allowance.ticket)
         do throws(WireError) {
             while bundleNext < bundleEnd, phase == .shared, mayCostMore {
                 let bytes = UnsafeRawBufferPointer(start: region + bundleNext, count: bundleEnd - bundleNext)
@@ -276,7 +277,7 @@ extension Carrier {
     /// A stream is asked for.
     func spendOnStream() {
         allowance.spend(Cost.connection, in: shard.turns)
-        if shard.hasRivals { allowance.owe(Debt.stream, now: shard.now) }
+        if shard.hasRivals { allowance.owe(.stream, now: shard.now) }
     }
 
     /// A record of no stream that is here.

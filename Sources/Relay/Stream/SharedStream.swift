@@ -288,7 +288,7 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
             carrier.touch(self)
             return
         }
-        if bytes.count < RecordHeader.maxData / 16 { carrier.allowance.owe(Debt.crumb, now: shard.now) }
+        if bytes.count < RecordHeader.maxData / 16 { carrier.allowance.owe(.crumb, now: shard.now) }
         if let end = fresh.baseAddress.map({ $0 + fresh.count }), end + RecordHeader.size == bytes.baseAddress {
             // A record right behind this stream's last one: its header is not needed any more.
             memmove(UnsafeMutableRawPointer(mutating: end), bytes.baseAddress!, bytes.count)
