@@ -45,6 +45,7 @@ int ow_read_tcp_silence(int fd, struct ow_tcp_silence *silence) {
   if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) != 0) return -1;
   silence->unanswered = (uint32_t)info.tcpi_retransmits + info.tcpi_probes;
   silence->last_ack_ms = info.tcpi_last_ack_recv;
+  silence->last_data_ms = info.tcpi_last_data_recv;
   silence->rtt_us = info.tcpi_rtt;
   silence->rttvar_us = info.tcpi_rttvar;
   return 0;

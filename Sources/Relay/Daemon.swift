@@ -67,7 +67,7 @@ package final class Daemon: Sendable {
         return keepTrying(listeners)
     }
 
-    /// Conversations a server holds at most, some 400 bytes each.
+    /// Conversations a server holds at most: some 400 bytes each, and up to 12 KiB for the streams of a busy one.
     private static let conversations = 100_000
 
     private func startClient(_ settings: ClientSettings) throws(RelayError) -> [BoundListener] {

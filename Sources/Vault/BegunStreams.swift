@@ -16,7 +16,7 @@ struct BegunStreams {
     /// How far below the first number that came others may follow.
     static let disorder: UInt64 = 1024
     /// Withdrawn numbers that are remembered one by one.
-    static let mostWithdrawn = 1 << 12
+    static let mostWithdrawn = 1 << 8
 
     private var capacity: UInt64 { UInt64(bits.count) * 64 }
 

@@ -75,13 +75,12 @@ package final class MemoryVault: ConversationVault {
     package func withdraw(
         streams numbers: [UInt64], in id: ConversationID, at now: ContinuousClock.Instant
     ) -> [UInt64] {
-        guard let slot = table.withLock({ $0.slots[id] }), slot.touch(at: now, false) else { return numbers }
+        guard let slot = table.withLock({ $0.slots[id] }), slot.isLive(at: now) else { return numbers }
         return slot.begunStreams.withLock { begun in numbers.filter { !begun.withdraw($0) } }
     }
 
     package func isLive(_ id: ConversationID, at now: ContinuousClock.Instant) -> Bool {
-        guard let slot = table.withLock({ $0.slots[id] }) else { return false }
-        return slot.withConversation { conversation in !conversation.isExpired(at: now) } ?? false
+        table.withLock { $0.slots[id] }?.isLive(at: now) ?? false
     }
 
     package func remove(_ id: ConversationID) {
@@ -176,6 +175,10 @@ private final class Slot: Sendable {
             slot?.touch(at: now)
             return true
         }
+    }
+
+    func isLive(at now: ContinuousClock.Instant) -> Bool {
+        withConversation { conversation in !conversation.isExpired(at: now) } ?? false
     }
 
     /// Wipes the conversation.

@@ -54,11 +54,12 @@ int ow_unsent(int fd);
 int ow_unacknowledged(int fd);
 
 /// What TCP_INFO says about a peer that does not answer: how many retransmissions and window probes
-/// are unanswered, how long ago (milliseconds) the last acknowledgement came, and the round trip and its variation
-/// (microseconds).
+/// are unanswered, how long ago (milliseconds) the last acknowledgement came, how long ago the last data came,
+/// and the round trip and its variation (microseconds).
 struct ow_tcp_silence {
   uint32_t unanswered;
   uint32_t last_ack_ms;
+  uint32_t last_data_ms;
   uint32_t rtt_us;
   uint32_t rttvar_us;
 };

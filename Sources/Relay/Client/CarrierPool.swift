@@ -34,6 +34,8 @@ struct CarrierPool {
         return true
     }
 
+    func has(_ carrier: Carrier) -> Bool { idle.contains { $0 === carrier } }
+
     mutating func remove(_ carrier: Carrier) {
         guard let index = idle.lastIndex(where: { $0 === carrier }) else { return }
         idle.remove(at: index)

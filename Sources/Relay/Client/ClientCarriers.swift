@@ -13,6 +13,8 @@ extension ClientRole {
 
     /// Takes in a carrier that is new or whose stream is over.
     func give(_ carrier: Carrier) {
+        // Who hears it gives it, once.
+        guard !carrier.isSuspect || carrier.link.hungUp || carrier.isRetiring else { return }
         askAbout(carrier)
         guard carrier.phase == .idle else { return }
         if !carrier.link.hungUp, !carrier.isRetiring {
@@ -109,7 +111,7 @@ extension ClientRole {
     private func dialFailed() {
         guard dialRetry == nil, !hasLeft else { return }
         isRetryFixed = false
-        dialRetry = shard.arm(self, after: backoff.next(inDemand: !waiting.isEmpty))
+        dialRetry = shard.arm(self, after: backoff.next(inDemand: wanted > 0))
     }
 
     /// The server gave a carrier and took it away before it was of use.

@@ -104,6 +104,9 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
         for carrier in Array(carriers.values) where carrier.phase != .idle && carrier !== emptyTrunk {
             carrier.hasStream ? carrier.abort(.draining, "drain time-out") : carrier.end(.orderly)
         }
+        for carrier in Array(carriers.values) where carrier.phase == .idle && !pool.has(carrier) {
+            carrier.end(.orderly)
+        }
         leaveIfDone()
     }
 
@@ -353,7 +356,7 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
         }
         let application = Application(
             endpoint: app, service: first.service, source: first.source, shares: shares(first.service), first: first)
-        guard first.refusals <= Self.patience else {
+        guard first.refusals <= Self.patience, first.losses <= Doubts.mostLosses else {
             shared.waiting.wrappingAdd(1, ordering: .relaxed)
             return turnAway(application, "the server takes no stream")
         }
@@ -422,6 +425,7 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
     func carrierClosed(_ carrier: Carrier, _ end: CarrierEnd) {
         guard takeOut(carrier) else { return }
         forgetDoubts(of: carrier)
+        if doubts.hasNew { seekAnswers() }
         if shard.kind == .heavy { loops.isBack(inPairWith: shard.index) }
         pairer?.carrierClosed(carrier)
         switch end {

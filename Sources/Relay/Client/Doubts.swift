@@ -31,24 +31,26 @@ struct Doubts {
     private var wasLate = false
 
     /// A stream of which it is not known whether the server has begun it.
-    struct Opening {
-        let conversation: ConversationID
-        /// The carrier that it is on; nil once that has ended.
-        var carrier: Carrier?
-        /// What is left of it then.
-        var held: Held?
+    enum Opening {
+        /// It is on this carrier, which is suspect.
+        case on(Carrier)
+        /// Its carrier has ended, and its application waits.
+        case held(Application)
     }
-    /// The application's connection of a stream whose carrier has ended.
-    struct Held {
-        let application: Application
-        let deadline: Nanoseconds
-    }
-    /// By stream number.
-    var openings: [UInt64: Opening] = [:]
+    /// By stream number: all of one conversation.
+    private(set) var openings: [UInt64: Opening] = [:]
+    private(set) var conversation: ConversationID?
     /// Those of them that are not asked about yet.
-    var unasked: Set<UInt64> = []
+    private(set) var unasked: Set<UInt64> = []
+    /// Those that are on each suspect carrier.
+    private var numbers: [Ticket: [UInt64]] = [:]
+    /// Application connections that wait without a carrier, and until when.
+    private(set) var heldCount = 0
+    private var deadlines: Deque<(number: UInt64, at: Nanoseconds)> = []
+    /// Some were added since somebody last looked for a carrier to ask on.
+    var hasNew = false
     /// What each carrier asks about.
-    var asked: [Ticket: [UInt64]] = [:]
+    private var asked: [Ticket: [UInt64]] = [:]
 
     /// How long the machine had slept when that was last asked.
     var timeAsleep: Nanoseconds?
@@ -58,6 +60,8 @@ struct Doubts {
     /// How long nothing must be heard at least, and how long at most.
     static let shortest: Nanoseconds = 600_000_000
     static let longest: Nanoseconds = 3_000_000_000
+    /// A stream that was opened so often in vain is given up.
+    static let mostLosses = 16
     /// Between two looks at the same carrier.
     static let step: Nanoseconds = 200_000_000
     /// A shorter sleep changes nothing.
@@ -67,9 +71,7 @@ struct Doubts {
     private func next(now: Nanoseconds) -> Nanoseconds? {
         var next: Nanoseconds? = overdue.isEmpty ? nil : now &+ Self.step
         if let first = expected.first { next = min(next ?? .max, first.since &+ Self.shortest) }
-        for opening in openings.values {
-            if let deadline = opening.held?.deadline { next = min(next ?? .max, deadline) }
-        }
+        if let first = deadlines.first { next = min(next ?? .max, first.at) }
         return next
     }
 
@@ -91,23 +93,84 @@ struct Doubts {
         return !wasLate
     }
 
-    /// Application connections that wait without a carrier.
-    var heldCount: Int { openings.values.count { $0.held != nil } }
-
-    /// Forgets all about the stream `number`.
-    mutating func settle(_ number: UInt64) -> Opening? {
-        unasked.remove(number)
-        return openings.removeValue(forKey: number)
+    /// The stream `number` on `carrier` may not have begun.
+    mutating func note(_ number: UInt64, on carrier: Carrier) {
+        guard openings[number] == nil else { return }
+        conversation = carrier.peer.conversation
+        openings[number] = .on(carrier)
+        numbers[carrier.ticket, default: []].append(number)
+        unasked.insert(number)
+        hasNew = true
     }
 
-    /// Up to a message's worth of streams of `conversation` to ask about on the carrier `ticket`.
-    mutating func ask(on ticket: Ticket, of conversation: ConversationID) -> [UInt64] {
-        let numbers = unasked.lazy.filter { [openings] in openings[$0]?.conversation == conversation }
-            .prefix(StreamNumbersMessage.most).sorted()
-        guard !numbers.isEmpty else { return [] }
-        unasked.subtract(numbers)
-        asked[ticket] = numbers
-        return numbers
+    /// The carrier of the stream `number` has ended, and `application` waits until `deadline`.
+    mutating func hold(
+        _ number: UInt64, _ application: Application, of conversation: ConversationID, until deadline: Nanoseconds
+    ) {
+        self.conversation = conversation
+        // One that is being asked about is not asked about again.
+        if openings.updateValue(.held(application), forKey: number) == nil { unasked.insert(number) }
+        heldCount += 1
+        deadlines.append((number, deadline))
+        hasNew = true
+    }
+
+    /// Nothing is in doubt about the stream `number` any more.
+    mutating func settle(_ number: UInt64) -> Opening? {
+        unasked.remove(number)
+        let opening = openings.removeValue(forKey: number)
+        if case .held = opening {
+            heldCount -= 1
+            if heldCount == 0 { deadlines.removeAll() }
+        }
+        return opening
+    }
+
+    /// The streams on `carrier` that are in doubt.
+    mutating func numbers(on carrier: Carrier) -> [UInt64] {
+        let present = (numbers[carrier.ticket] ?? []).filter {
+            if case .on(let other) = openings[$0] { other === carrier } else { false }
+        }
+        numbers[carrier.ticket] = present.isEmpty ? nil : present
+        return present
+    }
+
+    /// The same; the carrier is gone.
+    mutating func forget(_ carrier: Carrier) -> [UInt64] {
+        defer { numbers[carrier.ticket] = nil }
+        return numbers(on: carrier)
+    }
+
+    /// Whether the stream `number` is still to be asked about.
+    func isUnasked(_ number: UInt64) -> Bool { unasked.contains(number) }
+
+    /// The number of an application whose deadline has passed.
+    mutating func overdueNumber(_ now: Nanoseconds) -> UInt64? {
+        while let first = deadlines.first, first.at <= now {
+            deadlines.removeFirst()
+            if case .held = openings[first.number] { return first.number }
+        }
+        return nil
+    }
+
+    /// Up to a message's worth of streams to ask about on `carrier`.
+    mutating func ask(on carrier: Carrier) -> [UInt64] {
+        guard carrier.belongs(to: conversation) else { return [] }
+        let chosen = unasked.prefix(StreamNumbersMessage.most).sorted()
+        guard !chosen.isEmpty else { return [] }
+        unasked.subtract(chosen)
+        asked[carrier.ticket] = chosen
+        return chosen
+    }
+
+    /// `carrier` has answered.
+    mutating func answered(on carrier: Carrier) { asked[carrier.ticket] = nil }
+
+    /// `carrier` will not answer, or nobody waits for it: what it asks about is asked elsewhere.
+    mutating func askElsewhere(than carrier: Carrier) {
+        guard let numbers = asked.removeValue(forKey: carrier.ticket) else { return }
+        for number in numbers where openings[number] != nil { unasked.insert(number) }
+        hasNew = true
     }
 }
 
@@ -120,6 +183,7 @@ extension ClientRole {
             carrier.due.insert(.ping)
             carrier.isAsked = true
         }
+        carrier.expectedAt = shard.now
         guard !carrier.isWatched else { return }
         carrier.isWatched = true
         doubts.expected.append(Doubts.Expectation(carrier: carrier.ticket, since: shard.now))
@@ -144,11 +208,18 @@ extension ClientRole {
 
     private func look(at expectation: Doubts.Expectation, _ now: Nanoseconds) {
         guard let carrier = carriers[expectation.carrier] else { return }
-        guard carrier.lastHeard <= expectation.since else {
+        switch carrier.phase {
+        // Nothing is decoded there any more.
+        case .departing, .leaving, .closed:
             carrier.isWatched = false
-            carrier.isAsked = false
             return
+        default:
+            guard !carrier.linkIsGone else {
+                carrier.isWatched = false
+                return
+            }
         }
+        guard carrier.lastHeard <= expectation.since else { return wasHeard(carrier, now) }
         switch carrier.judgeSilence(since: expectation.since, now) {
         case .fine: carrier.isWatched = false
         case .early: doubts.overdue.append(expectation)
@@ -164,6 +235,20 @@ extension ClientRole {
         }
     }
 
+    /// Something came. It may have come before what was said last, and not be the answer that is waited for.
+    private func wasHeard(_ carrier: Carrier, _ now: Nanoseconds) {
+        carrier.isAsked = false
+        if let question = carrier.withdrawing, now &- min(question.since, now) >= timings.deadAfter {
+            return carrier.lost("no answer to WITHDRAW")
+        }
+        guard carrier.expectedAt > carrier.lastHeard || carrier.withdrawing != nil else {
+            carrier.isWatched = false
+            return
+        }
+        let since = max(carrier.expectedAt, carrier.lastHeard)
+        doubts.overdue.append(Doubts.Expectation(carrier: carrier.ticket, since: since))
+    }
+
     // MARK: Suspects
 
     /// `carrier` was not heard.
@@ -173,6 +258,7 @@ extension ClientRole {
         carrier.isSuspect = true
         setAside(carrier)
         noteOpenings(of: carrier)
+        doubts.askElsewhere(than: carrier)
         if carrier.phase == .idle || carrier.phase == .finishing || (carrier.phase == .shared && !carrier.hasStream) {
             let silence = inWords(.nanoseconds(shard.now &- min(carrier.lastHeard, shard.now)))
             carrier.end(.lost("nothing heard for \(silence), and no answer when asked"))
@@ -210,7 +296,7 @@ extension ClientRole {
     func carrierIsHeard(_ carrier: Carrier) {
         carrier.isSuspect = false
         carrier.isAsked = false
-        for number in doubts.unasked where doubts.openings[number]?.carrier === carrier { _ = doubts.settle(number) }
+        for number in doubts.numbers(on: carrier) where doubts.isUnasked(number) { settle(number) }
         switch carrier.phase {
         case .idle where !carrier.isMisplaced: carrierIsIdle(carrier)
         case .shared where !carrier.isRetiring:
@@ -244,27 +330,30 @@ extension ClientRole {
 
     private func noteOpenings(of carrier: Carrier) {
         guard carrier.belongs(to: shared.conversation) else { return }
-        for number in carrier.openings where doubts.openings[number] == nil {
-            doubts.openings[number] = Doubts.Opening(conversation: carrier.peer.conversation, carrier: carrier)
-            doubts.unasked.insert(number)
+        forgetUnanswerable()
+        for number in carrier.openings {
+            doubts.note(number, on: carrier)
+            carrier.first?.isInDoubt = true
         }
+    }
+
+    /// The stream `number` goes on where it is.
+    private func settle(_ number: UInt64) {
+        guard case .on(let carrier) = doubts.settle(number), let first = carrier.first else { return }
+        first.isInDoubt = false
+        shard.again(carrier)
     }
 
     func carrier(_ carrier: Carrier, loses app: Endpoint, _ first: FirstBytes) {
         let application = Application(
-            endpoint: app, service: first.service, source: first.source, shares: shares(first.service),
-            first: first)
+            endpoint: app, service: first.service, source: first.source, shares: shares(first.service), first: first)
         let id = carrier.peer.conversation
-        guard shared.conversation == id, !hasLeft, first.refusals <= Self.patience else {
+        guard shared.conversation == id, !hasLeft, first.losses <= Doubts.mostLosses else {
             return giveUp(application, "the link to the server broke")
         }
-        let isAsked = doubts.openings[first.number].map { _ in !doubts.unasked.contains(first.number) } ?? false
+        if doubts.conversation != id { forgetUnanswerable() }
         let deadline = shard.now &+ shared.settings.waiting.atMost.nanoseconds
-        doubts.openings[first.number] = Doubts.Opening(
-            conversation: id, held: Doubts.Held(application: application, deadline: deadline))
-        if !isAsked { doubts.unasked.insert(first.number) }
-        seekAnswers()
-        armDoubts()
+        doubts.hold(first.number, application, of: id, until: deadline)
     }
 
     private func giveUp(_ application: Application, _ why: String) {
@@ -275,8 +364,10 @@ extension ClientRole {
     }
 
     /// Asks on a carrier that has been heard, or dials one.
-    private func seekAnswers() {
+    func seekAnswers() {
+        doubts.hasNew = false
         forgetUnanswerable()
+        armDoubts()
         if let trunk, trunk.wasHeardLately { askAbout(trunk) }
         for carrier in pool.all where !doubts.unasked.isEmpty && carrier.wasHeardLately { askAbout(carrier) }
         refill()
@@ -285,54 +376,55 @@ extension ClientRole {
     /// Asks on `carrier` about streams of other carriers, if there are any in doubt.
     func askAbout(_ carrier: Carrier) {
         guard !doubts.unasked.isEmpty, carrier.mayWithdraw else { return }
-        let numbers = doubts.ask(on: carrier.ticket, of: carrier.peer.conversation)
+        let numbers = doubts.ask(on: carrier)
         guard !numbers.isEmpty else { return }
         expectWord(of: carrier)
         carrier.withdraw(numbers)
     }
 
     func carrier(_ carrier: Carrier, withdrew numbers: [UInt64], butNot begun: [UInt64]) {
-        doubts.asked[carrier.ticket] = nil
+        doubts.answered(on: carrier)
         for number in numbers {
-            guard let opening = doubts.settle(number) else { continue }
-            let hasBegun = begun.contains(number)
-            if let held = opening.held {
-                guard !hasBegun else {
-                    giveUp(held.application, "the link to the server broke behind what was sent")
-                    continue
+            guard begun.contains(number) else {
+                switch doubts.settle(number) {
+                case .on(let other): _ = other.takeBack(number)
+                case .held(let application): serve(application)
+                case nil: break
                 }
-                serve(held.application)
-            } else if !hasBegun {
-                _ = opening.carrier?.takeBack(number)
+                continue
             }
+            if case .held(let application) = doubts.openings[number] {
+                giveUp(application, "the link to the server broke behind what was sent")
+            }
+            settle(number)
         }
         askAbout(carrier)
-        if carrier.phase == .idle, carrier.withdrawing == nil, !pool.all.contains(where: { $0 === carrier }) {
-            give(carrier)
-        }
+        if carrier.phase == .idle, carrier.withdrawing == nil, !pool.has(carrier) { carrierIsIdle(carrier) }
         leaveIfDone()
     }
 
-    /// `carrier` has ended: what it asked is asked again, and what was on it is in its owner's hands by now.
+    /// `carrier` has ended or leaves this loop: what it asked is asked elsewhere, and what was on it is in its owner's
+    /// hands by now.
     func forgetDoubts(of carrier: Carrier) {
-        if let numbers = doubts.asked.removeValue(forKey: carrier.ticket) {
-            for number in numbers where doubts.openings[number] != nil { doubts.unasked.insert(number) }
-        }
-        for (number, opening) in doubts.openings where opening.carrier === carrier { _ = doubts.settle(number) }
+        doubts.askElsewhere(than: carrier)
+        for number in doubts.forget(carrier) { _ = doubts.settle(number) }
     }
 
     /// What became of a conversation's streams can be asked in that conversation only.
     func forgetUnanswerable() {
+        guard !doubts.openings.isEmpty else { return }
         let present = shared.hasConversation(at: .now) ? shared.conversation : nil
-        giveUpDoubts("the conversation with the server is over") { $0.conversation != present }
+        if doubts.conversation != present { giveUpDoubts("the conversation with the server is over") }
     }
 
     /// No answer will come any more: applications without a carrier are reset.
-    func giveUpDoubts(_ why: String, where isLost: (Doubts.Opening) -> Bool = { _ in true }) {
-        for (number, opening) in doubts.openings where isLost(opening) {
-            _ = doubts.settle(number)
-            if let held = opening.held { giveUp(held.application, why) }
+    func giveUpDoubts(_ why: String) {
+        guard !doubts.openings.isEmpty else { return }
+        for (number, opening) in doubts.openings {
+            if case .held(let application) = opening { giveUp(application, why) }
+            settle(number)
         }
+        leaveIfDone()
     }
 
     /// The loop was late: looks a little later.
@@ -344,10 +436,9 @@ extension ClientRole {
     }
 
     private func turnAwayOverdue(_ now: Nanoseconds) {
-        for (number, opening) in doubts.openings {
-            guard let held = opening.held, held.deadline <= now else { continue }
-            _ = doubts.settle(number)
-            giveUp(held.application, "the server did not answer in time")
+        while let number = doubts.overdueNumber(now) {
+            guard case .held(let application) = doubts.settle(number) else { continue }
+            giveUp(application, "the server did not answer in time")
         }
         leaveIfDone()
     }
@@ -377,9 +468,11 @@ extension Carrier {
         // What the kernel waits for before it sends again, three times.
         let pace = UInt64(tcp.rtt_us) &+ max(4 * UInt64(tcp.rttvar_us), 200_000)
         guard elapsed >= min(max(3 * pace * 1000, Doubts.shortest), Doubts.longest) else { return .early }
+        // A large frame on a slow link is under way for long.
+        if filled > parsed, isTCP, UInt64(tcp.last_data_ms) * 1_000_000 < elapsed { return .early }
         let lastAck = UInt64(tcp.last_ack_ms) * 1_000_000
         if isTCP, tcp.unanswered >= 1, lastAck &+ Doubts.step / 2 >= elapsed { return .silent }
         if isAsked { return .silent }
-        return phase == .shared ? .unasked : .fine
+        return phase == .shared || withdrawing != nil ? .unasked : .fine
     }
 }

@@ -121,6 +121,8 @@ final class Carrier: LastingDriver, Sleeper {
     var isWatched = false
     /// ... and the peer was asked.
     var isAsked = false
+    /// When something was last said here that should bring an answer (client only).
+    var expectedAt: Nanoseconds = 0
 
     // The pipe from the application to the link. `out` holds encoded frames not yet sent.
     var out: UnsafeMutableRawPointer?
@@ -466,7 +468,7 @@ final class Carrier: LastingDriver, Sleeper {
             self.app = nil
             app.driver = nil
             shard.counters.streamsOpen -= 1
-            first.refused()
+            first.didNotBegin(.withdrawn)
             // Its OPEN may still be here.
             if opening != nil {
                 owner.carrier(self, givesBack: app, first, .withdrawn)

@@ -345,7 +345,7 @@ extension Carrier {
         self.app = nil
         app.driver = nil
         shard.counters.streamsOpen -= 1
-        first.refused()
+        first.didNotBegin(why)
         owner.carrier(self, givesBack: app, first, why)
         end(.orderly)
         return true

@@ -95,7 +95,7 @@ extension Carrier {
             first.say(count, to: payloadPlace)
             guard encodeData(count) else { return false }
         }
-        while app.readable {
+        while app.readable, first?.isInDoubt != true {
             let slots = min(framesPerRound, (RegionSize.bytes - outEnd) / RegionSize.fullFrame)
             guard slots > 0 else { return true }
             // One frame's payload is asked for first, which for small messages is the cheaper call, and
@@ -168,12 +168,12 @@ extension Carrier {
             due.remove(frame)
             guard encode(type, 0) else { return false }
         }
-        guard encodeHanding() else { return false }
+        // A question first: nothing follows MOVE.
+        guard encodeWithdrawing(), encodeHanding() else { return false }
         for (frame, type) in Self.dueThen where due.contains(frame) && phase != .confirming {
             due.remove(frame)
             guard encode(type, 0) else { return false }
         }
-        guard encodeWithdrawing() else { return false }
         if let message = opening {
             opening = nil
             message.write(to: out! + outEnd + FrameHeader.size)

@@ -15,12 +15,15 @@ final class Withdrawing {
     let asked: [UInt64]
     /// Those of them that have begun (server).
     let begun: [UInt64]
+    /// When it was asked.
+    let since: Nanoseconds
     /// The question, or the answer, has still to be said.
-    fileprivate var isDue = true
+    var isDue = true
 
     /// The client gives up the streams `asked`.
-    init(asking asked: [UInt64]) {
+    init(asking asked: [UInt64], now: Nanoseconds) {
         self.asked = asked
+        since = now
         begun = []
     }
 
@@ -28,6 +31,7 @@ final class Withdrawing {
     init(answering begun: [UInt64]) {
         asked = []
         self.begun = begun
+        since = 0
     }
 }
 
@@ -40,7 +44,7 @@ extension Carrier {
     /// Gives up the streams `numbers` of other carriers, unless they have begun (client). The owner hears of the answer.
     func withdraw(_ numbers: [UInt64]) {
         precondition(mayWithdraw, "one question at a time")
-        withdrawing = Withdrawing(asking: numbers)
+        withdrawing = Withdrawing(asking: numbers, now: shard.now)
         phase == .shared ? flushSoon() : advance()
     }
 

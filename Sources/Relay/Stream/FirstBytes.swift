@@ -11,8 +11,13 @@ final class FirstBytes {
     private var bytes = Backlog()
     /// How many of them went out on the present carrier.
     private var said = 0
-    /// How often this stream was opened in vain.
+    /// How often a server has refused this stream because the conversation was over.
     private(set) var refusals = 0
+    /// How often it was opened in vain for other reasons.
+    private(set) var losses = 0
+    /// It is being asked whether the server has begun the stream: its carrier of its own reads no more for now, so that
+    /// everything is still here if not.
+    var isInDoubt = false
     /// When the stream was opened on the present carrier.
     private var since: Nanoseconds
 
@@ -43,9 +48,13 @@ final class FirstBytes {
     }
 
     /// The stream did not begin: all of it is to be said again.
-    func refused() {
-        refusals += 1
+    func didNotBegin(_ why: GivenBack) {
+        switch why {
+        case .conversationOver: refusals += 1
+        case .withdrawn: losses += 1
+        }
         said = 0
+        isInDoubt = false
     }
 
     /// It is opened on another carrier, under `number`.

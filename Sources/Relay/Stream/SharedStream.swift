@@ -378,7 +378,7 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
         guard let first = first.take(), let app, app.brokenBy == 0, !isMoving else { return false }
         self.app = nil
         app.driver = nil
-        first.refused()
+        first.didNotBegin(why)
         carrier.owner.carrier(carrier, givesBack: app, first, why)
         leave()
         return true
@@ -458,7 +458,7 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
         if reopening, canBeginAnew, let app, let first = first.take() {
             self.app = nil
             app.driver = nil
-            first.refused()
+            first.didNotBegin(.withdrawn)
             // Its OPEN may still be here.
             if opening != nil {
                 carrier.owner.carrier(carrier, givesBack: app, first, .withdrawn)

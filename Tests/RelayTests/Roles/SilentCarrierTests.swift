@@ -108,7 +108,7 @@ import Wire
     func begun(_ choice: CarrierChoice) throws {
         let scene = try Scene(choice, .client)
         let application = try scene.bench.ask(sending: [1, 2, 3])
-        #expect(scene.turn { scene.arrivals.count == 1 })
+        try #require(scene.turn { scene.arrivals.count == 1 })
         let target = try #require(scene.arrivals.first)
         target.write([9])
         // Long enough to ask on a fresh carrier, and to be told.
@@ -146,7 +146,7 @@ import Wire
     func next(_ choice: CarrierChoice) throws {
         let scene = try Scene(choice, .both)
         let first = try scene.bench.ask()
-        #expect(scene.turn { scene.arrivals.count == 1 })
+        try #require(scene.turn { scene.arrivals.count == 1 })
         let second = try scene.bench.ask()
         #expect(scene.turn(within: .milliseconds(300)) { scene.arrivals.count == 2 })
         withExtendedLifetime((first, second)) {}
@@ -233,7 +233,7 @@ import Wire
     func brokenLater(_ choice: CarrierChoice) throws {
         let scene = try Scene(choice, quiet: .zero, nil)
         let application = try scene.bench.ask(sending: [8])
-        #expect(scene.turn { scene.arrivals.count == 1 })
+        try #require(scene.turn { scene.arrivals.count == 1 })
         for role in scene.bench.server.roles {
             for carrier in role.register.all { carrier.end(.lost("by the test")) }
         }
@@ -268,8 +268,106 @@ import Wire
         let dead = Set(scene.client.register.all.map(\.ticket))
         let application = try scene.bench.ask()
         #expect(scene.turn { scene.client.register.all.allSatisfy { !dead.contains($0.ticket) || $0.hasStream } })
-        #expect(scene.turn { scene.arrivals.count == 1 })
+        try #require(scene.turn { scene.arrivals.count == 1 })
         #expect(scene.turn { scene.client.register.all.allSatisfy { !dead.contains($0.ticket) } })
         withExtendedLifetime(application) {}
+    }
+
+    @Test("A suspect carrier whose stream ends with the first thing that is heard is ready for one stream, not for two")
+    func endsWhenHeard() throws {
+        let scene = try Scene(.own, nil)
+        let application = try scene.bench.ask(sending: [1])
+        application.shutdownWrite()
+        try #require(scene.turn { scene.arrivals.count == 1 })
+        #expect(scene.turn { scene.arrivals[0].readAll().then == .ended })
+        for _ in 0..<20 { scene.bench.turn() }
+        let withStream = scene.client.carriers.values.first { $0.hasStream }
+        let carrier = try #require(withStream)
+        scene.client.suspect(carrier)
+        scene.bench.turnClients()
+        // PONG, DATA, FIN and CLOSED are read in one go.
+        scene.arrivals[0].write([2])
+        scene.arrivals[0].close()
+        for _ in 0..<10 { for shard in scene.bench.server.shards { shard.turn(mayWait: false) } }
+        #expect(scene.turn { application.readAll().then == .ended })
+        for _ in 0..<20 { scene.bench.turn() }
+        #expect(!carrier.isSuspect && scene.bench.contradictions() == [])
+        let idle = scene.client.register.idle.filter { $0 === carrier }.count
+        #expect(idle == 1)
+        let more = try (0..<3).map { try scene.bench.ask(sending: [$0]) }
+        try #require(scene.turn { scene.arrivals.count == 4 })
+        #expect(scene.bench.contradictions() == [])
+        withExtendedLifetime(more) {}
+    }
+
+    @Test("A way that breaks behind one OPEN and its answer is noticed at the next, however soon that comes")
+    func breaksBetween() throws {
+        let scene = try Scene(.shared, nil)
+        let first = try scene.bench.ask(sending: [1])
+        try #require(scene.turn { scene.arrivals.count == 1 })
+        scene.arrivals[0].write([1])
+        #expect(scene.turn { first.read() == .bytes([1]) })
+        scene.makeDeaf(.both)
+        let second = try scene.bench.ask(sending: [2])
+        #expect(scene.turn(within: .seconds(4)) { scene.arrivals.count == 2 })
+        #expect(scene.turn { scene.arrivals[1].readAll().bytes == [2] })
+        withExtendedLifetime(second) {}
+    }
+
+    @Test("What was asked on a carrier that falls silent too is asked on a third")
+    func askerSilent() throws {
+        let scene = try Scene(.shared, .both)
+        let first = try scene.bench.ask(sending: [1])
+        // As soon as somebody asks, that one is deaf as well.
+        #expect(scene.turn { scene.client.carriers.values.contains { $0.withdrawing != nil } })
+        scene.makeDeaf(.both)
+        try #require(scene.turn { scene.arrivals.count == 1 })
+        #expect(scene.turn { scene.arrivals[0].readAll().bytes == [1] })
+        #expect(scene.broken == 0)
+        withExtendedLifetime(first) {}
+    }
+
+    @Test("A server that answers PING and no question is not waited for longer than a dead one")
+    func unanswered() throws {
+        let scene = try Scene(.own, nil)
+        let carrier = try #require(scene.client.pool.all.first)
+        scene.client.pool.remove(carrier)
+        scene.client.expectWord(of: carrier)
+        // As if it had been said.
+        let question = Withdrawing(asking: [12345], now: scene.bench.clock.now)
+        question.isDue = false
+        carrier.withdrawing = question
+        carrier.advance()
+        #expect(!scene.turn(within: .seconds(25)) { carrier.phase == .closed })
+        #expect(scene.turn(within: .seconds(10)) { carrier.phase == .closed })
+    }
+
+    @Test("A carrier that says its last words is not suspected because nothing is read there any more")
+    func departing() throws {
+        let scene = try Scene(.own, nil)
+        let before = scene.client.register.idle.count
+        let application = try scene.bench.ask(sending: [1])
+        try #require(scene.turn { scene.arrivals.count == 1 })
+        application.reset()
+        #expect(!scene.turn(within: .seconds(2)) { scene.client.carriers.values.contains { $0.isSuspect } })
+        #expect(scene.client.register.idle.count >= before - 1)
+    }
+
+    @Test(
+        "A drain ends though streams are in doubt and a question is not answered",
+        arguments: [CarrierChoice.shared, .own])
+    func drains(_ choice: CarrierChoice) throws {
+        let scene = try Scene(choice, .both)
+        let application = try scene.bench.ask(sending: [1])
+        #expect(scene.turn { scene.client.carriers.values.contains { $0.withdrawing != nil } })
+        scene.makeDeaf(.both)
+        for shard in scene.bench.clients[0].shards { shard.drain(limit: 4_000_000_000) }
+        for _ in 0..<4000 where !scene.bench.clients[0].roles.allSatisfy(\.isFinished) {
+            scene.bench.clock.advance(by: .milliseconds(2))
+            scene.bench.turnClients()
+        }
+        let areFinished = scene.bench.clients[0].roles.allSatisfy { $0.isFinished }
+        #expect(areFinished)
+        #expect(application.read() == .broken(ECONNRESET))
     }
 }
