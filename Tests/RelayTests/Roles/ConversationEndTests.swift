@@ -95,12 +95,15 @@ import Vault
         let application = try bench.ask(sending: [1, 2, 3])
         for carrier in bench.server.roles[0].register.all { carrier.end(.orderly) }
         var target: TestSocket?
+        var wasInDoubt = false
         #expect(
             bench.turn {
+                wasInDoubt = wasInDoubt || !bench.clients[0].roles[0].doubts.openings.isEmpty
                 target = target ?? bench.arrival()
                 return target != nil || application.readAll().then != .nothingYet
             })
         #expect(target.map { received(3, by: $0, bench) } == [1, 2, 3])
         #expect(bench.clients[0].counters.brokenStreams == 0)
+        #expect(!wasInDoubt, "nothing was said there, so nothing has to be asked")
     }
 }
