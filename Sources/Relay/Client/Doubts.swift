@@ -463,15 +463,15 @@ extension Carrier {
     /// Judges that nothing was heard since `since`.
     func judgeSilence(since: Nanoseconds, _ now: Nanoseconds) -> Silence {
         let elapsed = now &- min(since, now)
-        var tcp = ow_tcp_silence()
-        let isTCP = ow_read_tcp_silence(link.fd, &tcp) == 0
+        let tcp = link.silence
         // What the kernel waits for before it sends again, three times.
-        let pace = UInt64(tcp.rtt_us) &+ max(4 * UInt64(tcp.rttvar_us), 200_000)
-        guard elapsed >= min(max(3 * pace * 1000, Doubts.shortest), Doubts.longest) else { return .early }
-        // A large frame on a slow link is under way for long.
-        if filled > parsed, isTCP, UInt64(tcp.last_data_ms) * 1_000_000 < elapsed { return .early }
-        let lastAck = UInt64(tcp.last_ack_ms) * 1_000_000
-        if isTCP, tcp.unanswered >= 1, lastAck &+ Doubts.step / 2 >= elapsed { return .silent }
+        guard elapsed >= min(max(3 * (tcp?.pace ?? 0), Doubts.shortest), Doubts.longest) else { return .early }
+        if let tcp {
+            // A large frame on a slow link is under way for long.
+            if filled > parsed, UInt64(tcp.last_data_ms) * 1_000_000 < elapsed { return .early }
+            let lastAck = UInt64(tcp.last_ack_ms) * 1_000_000
+            if tcp.unanswered >= 1, lastAck &+ Doubts.step / 2 >= elapsed { return .silent }
+        }
         if isAsked { return .silent }
         return phase == .shared || withdrawing != nil ? .unasked : .fine
     }

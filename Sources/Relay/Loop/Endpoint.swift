@@ -188,6 +188,12 @@ final class Endpoint {
     /// Bytes that the peer's host has not acknowledged. None for a unix socket, whose peer has what was written.
     var unacknowledged: Int { Int(ow_unacknowledged(fd)) }
 
+    /// What TCP_INFO says of it; nil for a unix socket.
+    var silence: ow_tcp_silence? {
+        var silence = ow_tcp_silence()
+        return ow_read_tcp_silence(fd, &silence) == 0 ? silence : nil
+    }
+
     /// Tells the peer that nothing more will come (FIN); reading goes on.
     func shutdownWrite() { _ = shutdown(fd, Int32(SHUT_WR)) }
 

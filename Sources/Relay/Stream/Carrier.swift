@@ -479,7 +479,7 @@ final class Carrier: LastingDriver, Sleeper {
             self.app = nil
             shard.counters.streamsOpen -= 1
             shard.counters.brokenStreams += 1
-            Farewell.say(to: app, undelivered(), of: place, on: shard, patience: Farewell.patience)
+            Farewell.say(to: app, undelivered(), of: place, on: shard)
         }
         place = nil
         dial?.cancel()

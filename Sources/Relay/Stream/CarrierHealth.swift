@@ -20,7 +20,7 @@ extension Carrier {
     func armHeartbeat() {
         // Rounded up to a sixteenth of a heartbeat, so that idle carriers wake the loop together.
         guard phase != .leaving, phase != .departing else {
-            heartbeat = shard.arm(self, after: phase == .departing ? Farewell.patience : 1_000_000_000)
+            heartbeat = shard.arm(self, after: phase == .departing ? link.patience : 1_000_000_000)
             return
         }
         let grain = max(timings.heartbeat / 16, 1_000_000)
@@ -39,7 +39,7 @@ extension Carrier {
         if phase == .leaving || phase == .departing {
             // What the peer's kernel has is not lost any more.
             let isThrough = phase == .leaving && link.unacknowledged == 0
-            let limit = phase == .departing ? Farewell.patience : timings.deadAfter
+            let limit = phase == .departing ? link.patience : timings.deadAfter
             guard !isThrough, rested(now) < limit else { return end(verdict) }
         } else if phase == .moving, now &- min(movingSince, now) >= timings.deadAfter {
             return lost("the stream that should have come here did not")
@@ -70,13 +70,13 @@ extension Carrier {
         else {
             return
         }
-        breakLook = shard.arm(self, after: Farewell.patience / 2)
+        breakLook = shard.arm(self, after: link.patience / 2)
     }
 
     private func lookAtBreak(_ now: Nanoseconds) {
         breakLook = nil
         guard phase == .streaming, !linkIsGone else { return }
-        guard rested(now) >= Farewell.patience / 2 else { return watchBreak() }
+        guard rested(now) >= link.patience / 2 else { return watchBreak() }
         if link.failed { return lost("the link broke, and nobody takes what came") }
         if let app, app.failed || app.brokenBy != 0 {
             applicationBroke(app.brokenBy != 0 ? app.brokenBy : app.takeError())
@@ -89,8 +89,7 @@ extension Carrier {
     /// Whether something was sent (data, PING, or the kernel's window probes) and repeated, and no
     /// acknowledgement came for the dead-peer time.
     private func kernelMissesPeer() -> Bool {
-        var silence = ow_tcp_silence()
-        guard ow_read_tcp_silence(link.fd, &silence) == 0 else { return false }
+        guard let silence = link.silence else { return false }
         return silence.unanswered >= 2 && UInt64(silence.last_ack_ms) * 1_000_000 >= timings.deadAfter
     }
 }

@@ -1,6 +1,7 @@
 // The end of an application's connection whose stream broke: what had arrived for it is written, the kernel gets time
 // to deliver that, and then the connection is reset. A reset straight away would throw away what is still in the
 // kernel's hands, and the application would get less than a direct connection gives it.
+internal import CLinux
 internal import Glibc
 
 /// One such connection. Its shard holds it until it is over.
@@ -21,35 +22,30 @@ final class Farewell: LastingDriver, Sleeper {
     /// How long an application is waited for that takes nothing.
     private let patience: Nanoseconds
 
-    /// How long nothing may move before what is left of a broken stream is given up. Whoever rests for so long has a
-    /// full buffer of its own to read from, and a reset that it waits for must not come late.
-    static let patience: Nanoseconds = 800_000_000
-
     /// Acknowledgements come without an event, so they are looked for, ever less often up to this.
     private static let longestPause: Nanoseconds = 100_000_000
 
     private init(
-        _ app: Endpoint, _ bytes: inout Backlog, of place: StreamPlace?, on shard: Shard, patience: Nanoseconds
+        _ app: Endpoint, _ bytes: inout Backlog, of place: StreamPlace?, on shard: Shard
     ) {
         self.app = app
         self.place = place
         self.shard = shard
-        self.patience = patience
+        patience = app.patience
         self.bytes = Backlog()
         movedAt = shard.now
         swap(&self.bytes, &bytes)
     }
 
     /// Resets `app` after what is in `bytes` and what was written before has reached it, but waits no longer than
-    /// `patience` for progress. At once if there is nothing to wait for, or the shard's time is over.
+    /// its patience for progress. At once if there is nothing to wait for, or the shard's time is over.
     static func say(
-        to app: Endpoint, _ bytes: consuming Backlog, of place: StreamPlace? = nil, on shard: Shard,
-        patience: Nanoseconds
+        to app: Endpoint, _ bytes: consuming Backlog, of place: StreamPlace? = nil, on shard: Shard
     ) {
         guard !shard.isCut, app.brokenBy == 0, !bytes.isEmpty || app.unacknowledged > 0 else { return app.reset() }
         // A device that has used up its backlog cannot have more of it by giving streams up.
         guard place?.holds(bytes.size(with: 0)) ?? true else { return app.reset() }
-        let farewell = Farewell(app, &bytes, of: place, on: shard, patience: patience)
+        let farewell = Farewell(app, &bytes, of: place, on: shard)
         app.driver = farewell
         app.writable = true
         shard.keep(farewell)
@@ -97,4 +93,19 @@ final class Farewell: LastingDriver, Sleeper {
         place = nil
         shard.forget(self)
     }
+}
+
+extension Endpoint {
+    /// How long nothing may move here before what is left of a broken stream is given up. Whoever rests for so long has a
+    /// full buffer of its own to read from, and a reset that it waits for must not come late. On a long way it is longer:
+    /// TCP has to be able to repeat what was lost twice.
+    var patience: Nanoseconds {
+        guard let silence else { return 800_000_000 }
+        return min(max(800_000_000, 4 * silence.pace), 5_000_000_000)
+    }
+}
+
+extension ow_tcp_silence {
+    /// How long the kernel waits for an acknowledgement before it repeats what it sent (RFC 6298, with Linux's least).
+    var pace: Nanoseconds { (UInt64(rtt_us) &+ max(4 * UInt64(rttvar_us), 200_000)) * 1000 }
 }

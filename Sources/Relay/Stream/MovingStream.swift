@@ -53,7 +53,7 @@ final class MovingStream: @unchecked Sendable {
         shard.counters.brokenStreams += 1
         var bytes = Backlog()
         swap(&bytes, &backlog)
-        Farewell.say(to: app, bytes, of: place, on: shard, patience: Farewell.patience)
+        Farewell.say(to: app, bytes, of: place, on: shard)
     }
 
     /// The waiting bytes; nil if there are none. They are there for as long as this object is.

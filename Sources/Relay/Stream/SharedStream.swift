@@ -445,7 +445,7 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
         if let app {
             var bytes = Backlog()
             swap(&bytes, &backlog)
-            Farewell.say(to: app, bytes, of: place, on: shard, patience: Farewell.patience)
+            Farewell.say(to: app, bytes, of: place, on: shard)
         }
         shard.counters.brokenStreams += 1
         shard.emit(.streamBroken(service, why))
@@ -513,7 +513,7 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
     /// The application's connection broke, and what it sent before is still being read: looks at whether that goes on.
     private func watchBreak() {
         sentWhenLookedAt = sentTotal
-        breakLook = shard.arm(self, after: Farewell.patience / 2)
+        breakLook = shard.arm(self, after: carrier.link.patience / 2)
     }
 
     func wake(_ timer: Timer, now: Nanoseconds) {
