@@ -27,12 +27,15 @@ final class CarrierDial: Driver, Sleeper {
     private var deadline: Timer?
     private var resumption: ClientShared.Resumption?
     private var generation: UInt64 = 0
+    /// When it began.
+    let since: Nanoseconds
     private var reader = HandshakeReader(wanted: [.accept, .reject])
     private var isOver = false
 
     init(_ role: ClientRole, completion: @escaping (CarrierDial, CarrierDialResult) -> Void) {
         self.role = role
         self.completion = completion
+        since = role.shard.now
     }
 
     func start() {

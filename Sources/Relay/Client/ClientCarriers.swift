@@ -10,6 +10,9 @@ extension ClientRole {
     private static let dialLimit = 64
     /// Failed dials are repeated no sooner than this, however many application connections ask.
     private static let pace: Nanoseconds = 100_000_000
+    /// A dial that takes longer may hang on a way that is gone: another one is tried beside it, up to so many.
+    private static let hanging: Nanoseconds = 2_000_000_000
+    private static let mostBeside = 2
 
     /// Takes in a carrier that is new or whose stream is over.
     func give(_ carrier: Carrier) {
@@ -61,7 +64,10 @@ extension ClientRole {
     func refill() {
         guard !hasLeft, dialRetry == nil else { return }
         let ahead = shard.isDraining ? 0 : max(0, pool.floor - pool.count)
-        let missing = min(wanted + ahead, backoff.isWary ? 1 : Self.dialLimit) - dials.count
+        let needed = min(wanted + ahead, backoff.isWary ? 1 : Self.dialLimit)
+        let young = dials.values.count { shard.now &- $0.since < Self.hanging }
+        let missing = min(needed - young, needed + (wanted > 0 ? Self.mostBeside : 0) - dials.count)
+        if !dials.isEmpty || missing > 0 { lookAtDialsAgain() }
         guard missing > 0 else { return }
         guard shared.hasConversation(at: .now) else {
             if !waiting.isEmpty { requestPairing(urgently: true) }
@@ -76,6 +82,11 @@ extension ClientRole {
             dials[dial.ticket] = dial
             dial.start()
         }
+    }
+
+    private func lookAtDialsAgain() {
+        guard dialLook == nil, wanted > 0 else { return }
+        dialLook = shard.arm(self, after: Self.hanging)
     }
 
     /// Carriers that somebody waits for: those who share need one between them.

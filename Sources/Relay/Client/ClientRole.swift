@@ -34,6 +34,8 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
     private var pairer: Pairer?
 
     var dialRetry: Timer?
+    /// The next look at whether dials hang.
+    var dialLook: Timer?
     /// Nobody's hurry cuts this pause short.
     var isRetryFixed = false
     private var patience: Timer?
@@ -466,6 +468,9 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
     func wake(_ timer: Timer, now: Nanoseconds) {
         if timer === dialRetry {
             dialRetry = nil
+            refill()
+        } else if timer === dialLook {
+            dialLook = nil
             refill()
         } else if timer === patience {
             patience = nil

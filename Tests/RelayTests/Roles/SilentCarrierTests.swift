@@ -370,4 +370,23 @@ import Wire
         #expect(areFinished)
         #expect(application.read() == .broken(ECONNRESET))
     }
+
+    @Test("A dial that hangs is not the only hope: others follow, a few at most")
+    func hangingDial() throws {
+        let scene = try Scene(.shared, .both)
+        let application = try scene.bench.ask(sending: [1])
+        var (early, most) = (0, 0)
+        // The server stands still, so that nobody answers RESUME.
+        for turn in 0..<4000 {
+            scene.bench.clock.advance(by: .milliseconds(2))
+            scene.bench.turnClients()
+            most = max(most, scene.client.dials.count)
+            if turn == 900 { early = most }
+        }
+        #expect(early > 0 && most > early && most <= early + 4, "\(early), \(most)")
+        #expect(scene.turn { scene.arrivals.count == 1 })
+        for _ in 0..<200 { scene.bench.turn() }
+        #expect(scene.client.dials.isEmpty && scene.bench.contradictions() == [] && scene.broken == 0)
+        withExtendedLifetime(application) {}
+    }
 }
