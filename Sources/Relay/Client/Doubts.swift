@@ -219,7 +219,7 @@ extension ClientRole {
                 return
             }
         }
-        guard carrier.lastHeard <= expectation.since else { return wasHeard(carrier, now) }
+        if carrier.lastHeard > expectation.since, !carrier.isRepeating { return wasHeard(carrier, now) }
         switch carrier.judgeSilence(since: expectation.since, now) {
         case .fine: carrier.isWatched = false
         case .early: doubts.overdue.append(expectation)
@@ -294,6 +294,8 @@ extension ClientRole {
     }
 
     func carrierIsHeard(_ carrier: Carrier) {
+        // It may have been said long ago. What is said here must arrive as well.
+        guard !carrier.isRepeating else { return }
         carrier.isSuspect = false
         carrier.isAsked = false
         for number in doubts.numbers(on: carrier) where doubts.isUnasked(number) { settle(number) }
@@ -460,6 +462,9 @@ extension Carrier {
     /// It need not be asked whether anybody is there.
     var wasHeardLately: Bool { shard.now &- min(lastHeard, shard.now) < Doubts.quiet }
 
+    /// TCP has sent something again that was not acknowledged.
+    var isRepeating: Bool { (link.silence?.unanswered ?? 0) > 0 }
+
     /// Judges that nothing was heard since `since`.
     func judgeSilence(since: Nanoseconds, _ now: Nanoseconds) -> Silence {
         let elapsed = now &- min(since, now)
@@ -472,6 +477,7 @@ extension Carrier {
             let lastAck = UInt64(tcp.last_ack_ms) * 1_000_000
             if tcp.unanswered >= 1, lastAck &+ Doubts.step / 2 >= elapsed { return .silent }
         }
+        guard lastHeard <= since else { return .early }
         if isAsked { return .silent }
         return phase == .shared || withdrawing != nil ? .unasked : .fine
     }
