@@ -24,21 +24,21 @@ extension OneAtATime {
             }
         }
 
-        @Test("A flipped bit at any offset of any bundle: a prefix arrives, never an orderly end")
+        @Test("A flipped bit at any offset of any bundle: a prefix arrives, or all of it anew")
         func flips() async throws {
             try await sweep(
                 (0..<8).map { (.flip(offset: 0, mask: 1 << $0), .noOrderlyEnd) }
                     + (1..<Self.longest).map { (.flip(offset: $0, mask: 1 << ($0 % 8)), .noOrderlyEnd) })
         }
 
-        @Test("A carrier cut inside any bundle, by FIN or by RST: a prefix arrives, never an orderly end")
+        @Test("A carrier cut inside any bundle, by FIN or by RST: a prefix arrives, or all of it anew")
         func truncations() async throws {
             // The shortest bundle holds a FIN alone.
             try await sweep(
                 (0..<16 + 20 + 16).map { (.truncate(keeping: $0, $0 % 2 == 0 ? .fin : .reset), .noOrderlyEnd) })
         }
 
-        @Test("Garbage put in at any offset of any bundle: a prefix arrives, never an orderly end")
+        @Test("Garbage put in at any offset of any bundle: a prefix arrives, or all of it anew")
         func insertions() async throws {
             try await sweep(
                 (0..<16 + 20 + 16).map { offset in

@@ -6,7 +6,7 @@ struct SweepCase: Sendable, CustomStringConvertible {
     enum Consequence: Sendable {
         /// Nothing but a delay: both ends get everything.
         case harmless
-        /// The receiver of the manipulated direction must not see an orderly end.
+        /// The receiver of the manipulated direction must not see an orderly end on that carrier.
         case noOrderlyEnd
         /// It may have come too late to matter.
         case any

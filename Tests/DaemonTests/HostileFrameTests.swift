@@ -55,7 +55,7 @@ extension OneAtATime {
             return sites
         }
 
-        @Test("A flipped bit at any offset of any frame: a prefix arrives, never an orderly end")
+        @Test("A flipped bit at any offset of any frame: a prefix arrives, or all of it anew")
         func flips() async throws {
             try await sweep { sites in
                 sites.flatMap { site in
@@ -66,7 +66,7 @@ extension OneAtATime {
             }
         }
 
-        @Test("A carrier cut at any offset of any frame, by FIN or by RST: a prefix arrives, never an orderly end")
+        @Test("A carrier cut at any offset of any frame, by FIN or by RST: a prefix arrives, or all of it anew")
         func truncations() async throws {
             try await sweep { sites in
                 sites.flatMap { site in
@@ -77,7 +77,7 @@ extension OneAtATime {
             }
         }
 
-        @Test("Garbage put in at any offset of any frame: a prefix arrives, never an orderly end")
+        @Test("Garbage put in at any offset of any frame: a prefix arrives, or all of it anew")
         func insertions() async throws {
             try await sweep { sites in
                 sites.flatMap { site in

@@ -127,7 +127,13 @@ final class Sweep: Sendable {
         let receivers = done.sweepCase.direction == .toServer ? visits : [done.received]
         switch done.applied ? done.sweepCase.consequence : .any {
         case .noOrderlyEnd:
-            if receivers.contains(where: { $0.end == .orderly }) { faults.append("an orderly end was seen") }
+            // An exchange whose OPEN did not reach the server begins anew on another carrier: whole, and once.
+            let beganAnew =
+                done.sweepCase.direction == .toServer && done.received.isWhole(done.exchange.answer)
+                && visits.count == 1 && visits[0].isWhole(done.exchange.request)
+            if !beganAnew, receivers.contains(where: { $0.end == .orderly }) {
+                faults.append("an orderly end was seen")
+            }
         case .harmless:
             if !done.received.isWhole(done.exchange.answer) {
                 faults.append("application: ended with \(done.received)")
