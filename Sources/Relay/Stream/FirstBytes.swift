@@ -1,5 +1,6 @@
-// What an application sent before the server has said a word of its stream. A server refuses an OPEN when the conversation
-// is over, and may learn that first: then the stream is opened again in the next conversation, with the same bytes.
+// What an application sent before the server has said a word of its stream. Where the server has not begun the stream,
+// because the conversation was over, or because its carrier fell silent or broke first, it is opened again with the same
+// bytes.
 internal import Wire
 
 /// The beginning of a stream, kept at the client until the server has shown that it took the OPEN. Not thread-safe.

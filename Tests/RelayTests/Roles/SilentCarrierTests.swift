@@ -309,7 +309,7 @@ import Wire
         #expect(scene.turn { first.read() == .bytes([1]) })
         scene.makeDeaf(.both)
         let second = try scene.bench.ask(sending: [2])
-        #expect(scene.turn(within: .seconds(4)) { scene.arrivals.count == 2 })
+        try #require(scene.turn(within: .seconds(4)) { scene.arrivals.count == 2 })
         #expect(scene.turn { scene.arrivals[1].readAll().bytes == [2] })
         withExtendedLifetime(second) {}
     }
@@ -347,10 +347,16 @@ import Wire
         let scene = try Scene(.own, nil)
         let before = scene.client.register.idle.count
         let application = try scene.bench.ask(sending: [1])
-        try #require(scene.turn { scene.arrivals.count == 1 })
+        // The server does not read its last words for a while: its target is slow to answer, say.
+        for _ in 0..<5 { scene.bench.turnClients() }
         application.reset()
-        #expect(!scene.turn(within: .seconds(2)) { scene.client.carriers.values.contains { $0.isSuspect } })
-        #expect(scene.client.register.idle.count >= before - 1)
+        var suspects = 0
+        for _ in 0..<900 {
+            scene.bench.clock.advance(by: .milliseconds(1))
+            scene.bench.turnClients()
+            suspects = max(suspects, scene.client.carriers.values.filter { $0.isSuspect }.count)
+        }
+        #expect(suspects == 0 && scene.client.register.idle.count >= before - 1)
     }
 
     @Test(
