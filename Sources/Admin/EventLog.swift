@@ -70,7 +70,7 @@ private enum SampledKind: Int, CaseIterable {
         case .connectionBroke: (.connectionBroke, "")
         case .shortage: (.shortage, "")
         case .streamBroken(let service, _): (.streamBroken, service?.text ?? "")
-        case .carrierLost: (.carrierLost, "")
+        case .carrierLost, .cannotOpenCarrier: (.carrierLost, "")
         case .carrierSilent: (.carrierSilent, "")
         case .rekeyed, .acceptPaused, .acceptResumed, .memoryUnlocked, .draining, .cut, .cannotListen, .listensNow,
             .addressIsMissing:

@@ -110,7 +110,7 @@ extension ClientRole {
             shard.emit(.pairingAgain)
             requestPairing(urgently: !waiting.isEmpty)
         case .failed(let why):
-            shard.emit(.carrierLost("cannot open a carrier: \(why)"))
+            shard.emit(.cannotOpenCarrier(why))
             tell(shared.watch.unreached(why, at: shard.now))
             dialFailed()
         case .shortage(let what):

@@ -102,9 +102,9 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
         if cut > 0 { shard.emit(.cut(streams: cut)) }
         stopListening(taking: false)
         while let application = waiting.next() { turnAway(application, "drain time-out") }
-        giveUpDoubts("drain time-out")
+        giveUpDoubts(.drainTimeout)
         for carrier in Array(carriers.values) where carrier.phase != .idle && carrier !== emptyTrunk {
-            carrier.hasStream ? carrier.abort(.draining, "drain time-out") : carrier.end(.orderly)
+            carrier.hasStream ? carrier.abort(.drainTimeout) : carrier.end(.orderly)
         }
         for carrier in Array(carriers.values) where carrier.phase == .idle && !pool.has(carrier) {
             carrier.end(.orderly)
@@ -436,7 +436,7 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
         case .lost(let why):
             shard.emit(.carrierLost(why))
             let isLast = carriers.isEmpty && shard.kind != .heavy
-            tell(shared.watch.carrierBroke(why, resets: carrier.streamsReset, isLast: isLast, at: shard.now))
+            tell(shared.watch.carrierBroke("\(why)", resets: carrier.streamsReset, isLast: isLast, at: shard.now))
         }
         if shard.isDraining {
             if shard.kind == .heavy { loops.partner(of: shard.index)?.post { ($0.role as? ClientRole)?.leaveIfDone() } }

@@ -239,7 +239,7 @@ extension ClientRole {
     private func wasHeard(_ carrier: Carrier, _ now: Nanoseconds) {
         carrier.isAsked = false
         if let question = carrier.withdrawing, now &- min(question.since, now) >= timings.deadAfter {
-            return carrier.lost("no answer to WITHDRAW")
+            return carrier.lost(.local(.noAnswer))
         }
         guard carrier.expectedAt > carrier.lastHeard || carrier.withdrawing != nil else {
             carrier.isWatched = false
@@ -260,8 +260,7 @@ extension ClientRole {
         noteOpenings(of: carrier)
         doubts.askElsewhere(than: carrier)
         if carrier.phase == .idle || carrier.phase == .finishing || (carrier.phase == .shared && !carrier.hasStream) {
-            let silence = inWords(.nanoseconds(shard.now &- min(carrier.lastHeard, shard.now)))
-            carrier.end(.lost("nothing heard for \(silence), and no answer when asked"))
+            carrier.end(.lost(.link(.unanswered(shard.now &- min(carrier.lastHeard, shard.now)))))
         }
         if isNew {
             // They went the same way, and have been quiet for longer.
@@ -351,14 +350,14 @@ extension ClientRole {
             endpoint: app, service: first.service, source: first.source, shares: shares(first.service), first: first)
         let id = carrier.peer.conversation
         guard shared.conversation == id, !hasLeft, first.losses <= Doubts.mostLosses else {
-            return giveUp(application, "the link to the server broke")
+            return giveUp(application, .linkBroke)
         }
         if doubts.conversation != id { forgetUnanswerable() }
         let deadline = shard.now &+ shared.settings.waiting.atMost.nanoseconds
         doubts.hold(first.number, application, of: id, until: deadline)
     }
 
-    private func giveUp(_ application: Application, _ why: String) {
+    private func giveUp(_ application: Application, _ why: StreamFault) {
         application.endpoint.reset()
         shared.watch.turnedAway()
         shard.counters.brokenStreams &+= 1
@@ -396,7 +395,7 @@ extension ClientRole {
                 continue
             }
             if case .held(let application) = doubts.openings[number] {
-                giveUp(application, "the link to the server broke behind what was sent")
+                giveUp(application, .linkBrokeAfterBeginning)
             }
             settle(number)
         }
@@ -416,11 +415,11 @@ extension ClientRole {
     func forgetUnanswerable() {
         guard !doubts.openings.isEmpty else { return }
         let present = shared.hasConversation(at: .now) ? shared.conversation : nil
-        if doubts.conversation != present { giveUpDoubts("the conversation with the server is over") }
+        if doubts.conversation != present { giveUpDoubts(.conversationOver) }
     }
 
     /// No answer will come any more: applications without a carrier are reset.
-    func giveUpDoubts(_ why: String) {
+    func giveUpDoubts(_ why: StreamFault) {
         guard !doubts.openings.isEmpty else { return }
         for (number, opening) in doubts.openings {
             if case .held(let application) = opening { giveUp(application, why) }
@@ -440,7 +439,7 @@ extension ClientRole {
     private func turnAwayOverdue(_ now: Nanoseconds) {
         while let number = doubts.overdueNumber(now) {
             guard case .held(let application) = doubts.settle(number) else { continue }
-            giveUp(application, "the server did not answer in time")
+            giveUp(application, .noAnswer)
         }
         leaveIfDone()
     }

@@ -74,7 +74,7 @@ final class Pairer: Sleeper {
             start()
         } else if timer === confirmDeadline {
             let limit = role.shared.settings.timeouts.answer
-            unconfirmed?.carrier.lost("the server did not confirm within \(inWords(limit))")
+            unconfirmed?.carrier.lost(.local(.notConfirmedBack(limit.nanoseconds)))
         }
     }
 

@@ -114,7 +114,7 @@ extension SharedStream: TargetSeeker {
     func overflowed() {
         guard !awaitsTarget else { return turnDown(DeviceBudget.backlogIsFull) }
         logTurnedDown(DeviceBudget.backlogIsFull)
-        abort(.resourceExhausted, DeviceBudget.backlogIsFull)
+        abort(.backlogIsFull)
     }
 
     func outlivedConversation() {

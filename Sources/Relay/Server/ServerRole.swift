@@ -60,7 +60,7 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
     func cut() {
         if openStreams > 0 { shard.emit(.cut(streams: openStreams)) }
         for carrier in Array(carriers.values) {
-            carrier.hasStream ? carrier.abort(.draining, "drain time-out") : carrier.end(.orderly)
+            carrier.hasStream ? carrier.abort(.drainTimeout) : carrier.end(.orderly)
         }
     }
 
@@ -105,7 +105,7 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
             self.since = since
         }
 
-        func wake(_ timer: Timer, now: Nanoseconds) { carrier.lost("not confirmed in time") }
+        func wake(_ timer: Timer, now: Nanoseconds) { carrier.lost(.local(.notConfirmed)) }
     }
 
     /// `newcomer` has become `carrier`, which must be confirmed by the moment `limit`.
@@ -169,7 +169,7 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
         do throws(VaultError) {
             try shared.vault.store(conversation)
         } catch {
-            return carrier.lost("no room for another conversation")
+            return carrier.lost(.local(.vaultIsFull))
         }
         shard.counters.pairings &+= 1
         carrier.due.insert(.confirmed)
@@ -273,7 +273,7 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
     func carrier(_ carrier: Carrier, withdrew numbers: [UInt64], butNot begun: [UInt64]) {}
     func carrierIsHeard(_ carrier: Carrier) {}
     func carrier(_ carrier: Carrier, wasRefused service: ServiceID?, _ reason: CloseReason) {}
-    func carrierLeaves(_ carrier: Carrier) { carrier.violated("LEAVING by a client") }
+    func carrierLeaves(_ carrier: Carrier) {}
     func streamIsHeavy(_ stream: SharedStream) {}
 
     func carrierMayGoOn(_ carrier: Carrier) -> Bool {
@@ -303,7 +303,7 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
         case .lost(let why):
             shard.emit(.carrierLost(why))
             let resets = carrier.streamsReset
-            if resets > 0 { shard.emit(.deviceLost(place(of: carrier), why, resets: resets)) }
+            if resets > 0 { shard.emit(.deviceLost(place(of: carrier), "\(why)", resets: resets)) }
         }
     }
 

@@ -12,19 +12,14 @@ internal import Pairing
 internal import Settings
 internal import Wire
 
-/// Which daemon this end of a carrier belongs to.
-enum Side {
-    case client, server
-}
-
 /// How a carrier ended.
 enum CarrierEnd {
     /// In order: idle, or after its stream was complete.
     case orderly
     /// The stream was given up, by one of the applications or by refusal: the carrier went with it.
-    case streamBroken(String)
+    case streamBroken(StreamFault)
     /// The link broke, the peer vanished, or it said something it must not.
-    case lost(String)
+    case lost(Fault)
 }
 
 /// Numbers of a carrier that come from the configuration.
@@ -46,29 +41,7 @@ struct CarrierTimings {
 
 /// One carrier. Not thread-safe: it belongs to one shard.
 final class Carrier: LastingDriver, Sleeper {
-    enum Phase {
-        /// Only CONFIRM (server) or CONFIRMED (client) may come.
-        case confirming
-        /// No stream.
-        case idle
-        /// OPEN came; the target is not connected yet (server only).
-        case dialing
-        /// A stream is open, in at least one direction.
-        case streaming
-        /// A stream is about to come here from a shared carrier.
-        case moving
-        /// Carries many streams, and nothing else to the end of its days.
-        case shared
-        /// The stream was given up here. What its application had sent, and the last word behind it, still leave.
-        case departing
-        /// No stream, and none will come: this end has sent its FIN on the link and waits for the peer's, or until
-        /// everything has arrived there, because closing earlier could destroy bytes that are still on their way.
-        case leaving
-        /// Both directions ended here; the server has not said CLOSED yet (client only).
-        case finishing
-        /// Over. Nothing may be called any more.
-        case closed
-    }
+    typealias Phase = WorkKind
 
     let side: Side
     /// What it is called in tables and letters.
@@ -179,7 +152,7 @@ final class Carrier: LastingDriver, Sleeper {
     /// Since when.
     private(set) var retiredAt: Nanoseconds = 0
     /// The server said LEAVING (client only).
-    private var leavingHeard = false
+    private(set) var leavingHeard = false
     /// How many application connections its end reset, once it is closed.
     private(set) var streamsReset = 0
     /// The link ended after the stream was complete; only the last bytes are still to be written.
@@ -254,7 +227,7 @@ final class Carrier: LastingDriver, Sleeper {
             guard phase != .departing else { return depart() }
             guard phase != .closed, applicationIsWell() else { return }
             // Nothing follows MOVE, so the link is not being read.
-            if phase == .moving, side == .server, link.hungUp { return lost("the peer closed the carrier") }
+            if phase == .moving, side == .server, link.hungUp { return lost(.link(.closed)) }
             guard receive(), transmit() else { return }
             rekeyIfDue()
             guard outStart == outEnd, due.isEmpty else { continue }
@@ -356,35 +329,30 @@ final class Carrier: LastingDriver, Sleeper {
 
     /// The service cannot be had (server, dialing only): says why and closes.
     func refuse(_ reason: CloseReason) {
-        giveUp(.refused, reason, "refused: \(reason)")
+        giveUp(.refused, .refused(reason))
     }
 
     /// Ends the stream abnormally and the carrier with it; the far application sees a reset.
-    func abort(_ reason: CloseReason, _ why: String) {
-        giveUp(.abort, reason, why)
-    }
+    func abort(_ fault: StreamFault) { giveUp(.abort, fault) }
 
     /// The application's connection broke.
     func applicationBroke(_ error: Int32) {
-        switch side {
-        case .client: abort(.applicationReset, "application: \(errorText(error))")
-        case .server: abort(.targetReset, "target: \(errorText(error))")
-        }
+        abort(side == .client ? .application(error) : .target(error))
     }
 
     /// Parts from the application. What it has sent leaves before the last word does, and the carrier behind both.
-    private func giveUp(_ type: FrameType, _ reason: CloseReason, _ why: String) {
+    private func giveUp(_ type: FrameType, _ fault: StreamFault) {
         guard phase != .closed, phase != .departing, phase != .leaving else { return }
         // A shared carrier's streams end with it; their records so far are before its last word.
         guard !linkIsGone, !shard.isCut, link.brokenBy == 0, phase != .confirming, sealBundle() else {
-            sayLastWord(type, ReasonMessage(reason: reason))
-            return end(.streamBroken(why))
+            sayLastWord(type, ReasonMessage(reason: fault.reason))
+            return end(.streamBroken(fault))
         }
         // The server has not heard of a stream whose OPEN never left.
-        if opening == nil { lastWord = (type, reason) }
+        if opening == nil { lastWord = (type, fault.reason) }
         opening = nil
         handing = nil
-        verdict = .streamBroken(why)
+        verdict = .streamBroken(fault)
         phase = .departing
         movedAt = shard.now
         partFromStreams(verdict)
@@ -419,16 +387,16 @@ final class Carrier: LastingDriver, Sleeper {
 
     /// The peer broke a rule, or a frame was not authentic: nothing more is decoded, and a carrier that was idle did
     /// not end in order either.
-    func violated(_ what: String) { end(.lost("protocol: \(what)")) }
+    func violated(_ fault: PeerFault) { end(.lost(.peer(fault))) }
 
     /// The link broke or the peer is gone. A stream whose every byte has arrived here, and left, still
     /// gets its last bytes written; any other is reset.
-    func lost(_ why: String) {
+    func lost(_ fault: Fault) {
         guard phase != .closed, !linkIsGone else { return }
-        guard phase != .shared else { return end(mayLoseLink ? .orderly : .lost(why), reopening: true) }
+        guard phase != .shared else { return end(mayLoseLink ? .orderly : .lost(fault), reopening: true) }
         let isComplete = finReceived && sourceEnded && outStart == outEnd
         guard isComplete, app != nil else {
-            return end(phase == .idle ? .orderly : .lost(why), reopening: true)
+            return end(phase == .idle ? .orderly : .lost(fault), reopening: true)
         }
         linkIsGone = true
         link.close()
@@ -487,7 +455,7 @@ final class Carrier: LastingDriver, Sleeper {
         let wasMoving = moving
         moving = nil
         endSharing(how, reopening: reopening)
-        wasMoving?.abort(.internalError, "the carrier it was moving to broke")
+        wasMoving?.abort(.moveBroke)
     }
 
     /// A link that ends out of order while the peer does not read (its window is shut) must end with a
@@ -519,7 +487,6 @@ final class Carrier: LastingDriver, Sleeper {
 
     /// LEAVING came (client).
     func handleLeaving() {
-        guard side == .client, !leavingHeard else { return violated("LEAVING out of place") }
         leavingHeard = true
         owner.carrierLeaves(self)
     }

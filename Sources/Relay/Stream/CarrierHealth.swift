@@ -42,15 +42,15 @@ extension Carrier {
             let limit = phase == .departing ? link.patience : timings.deadAfter
             guard !isThrough, rested(now) < limit else { return end(verdict) }
         } else if phase == .moving, now &- min(movingSince, now) >= timings.deadAfter {
-            return lost("the stream that should have come here did not")
+            return lost(.local(.streamDidNotCome))
         } else if isStalled {
             // Silence means nothing while nobody listens.
             lastHeard = now
-            if kernelMissesPeer() { return lost("the peer's host does not answer") }
+            if kernelMissesPeer() { return lost(.link(.hostGone)) }
             due.insert(.ping)
         } else {
             let silence = now &- min(lastHeard, now)
-            if silence >= timings.deadAfter { return lost("nothing heard for \(inWords(.nanoseconds(silence)))") }
+            if silence >= timings.deadAfter { return lost(.link(.silent(silence))) }
             let isSilent = keys?.sending.next == sentAtHeartbeat
             if isSilent || silence >= timings.heartbeat / 2, phase != .confirming { due.insert(.ping) }
         }
@@ -77,7 +77,7 @@ extension Carrier {
         breakLook = nil
         guard phase == .streaming, !linkIsGone else { return }
         guard rested(now) >= link.patience / 2 else { return watchBreak() }
-        if link.failed { return lost("the link broke, and nobody takes what came") }
+        if link.failed { return lost(.link(.restAfterBreak)) }
         if let app, app.failed || app.brokenBy != 0 {
             applicationBroke(app.brokenBy != 0 ? app.brokenBy : app.takeError())
         }

@@ -149,7 +149,7 @@ extension Carrier {
     private static func couldNotContinue(_ parcel: CarrierParcel, on shard: Shard) {
         guard parcel.hasStream else { return }
         shard.counters.brokenStreams += 1
-        shard.emit(.streamBroken(parcel.carrier.service, "the kernel watches no further socket"))
+        shard.emit(.streamBroken(parcel.carrier.service, .unwatched))
     }
 }
 
@@ -192,7 +192,7 @@ extension CarrierPasser {
             return
         }
         adopt(carrier)
-        guard !shard.isCut || carrier.phase == .idle else { return carrier.abort(.draining, "drain time-out") }
+        guard !shard.isCut || carrier.phase == .idle else { return carrier.abort(.drainTimeout) }
         takesOver(carrier)
         if carrier.phase != .closed { carrier.advance() }
     }

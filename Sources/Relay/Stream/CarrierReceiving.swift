@@ -173,8 +173,8 @@ extension Carrier {
         case .blocked:
             if filled == 0 { releaseInbound() }
             return false
-        case .ended: lost("the peer closed the carrier")
-        case .failed(let error): lost(errorText(error))
+        case .ended: lost(.link(.closed))
+        case .failed(let error): lost(.link(.failed(error)))
         }
         return false
     }
@@ -183,7 +183,7 @@ extension Carrier {
     func ensureInbound() -> Bool {
         if inbound != nil { return true }
         inbound = shard.regions.take()
-        if inbound == nil { end(.lost("out of memory")) }
+        if inbound == nil { end(.lost(.local(.outOfMemory))) }
         return inbound != nil
     }
 
@@ -211,7 +211,7 @@ extension Carrier {
             do throws(WireError) {
                 header = try FrameHeader(parsing: frame)
             } catch {
-                violated("\(error)")
+                violated(.malformed(error))
                 return false
             }
             guard filled - parsed >= header.frameSize else { return true }
@@ -219,7 +219,7 @@ extension Carrier {
                 let decoder = try keys!.receiving.makeDecoder(nonce: header.nonce)
                 try decoder.decode(frame: frame, count: header.length, with: shard.cipher)
             } catch {
-                violated("\(error)")
+                violated(.unauthentic(error))
                 return false
             }
             parsed += header.frameSize
@@ -231,7 +231,7 @@ extension Carrier {
             let plaintext = frame + FrameHeader.size
             if header.type == .data {
                 guard isReceivingData else {
-                    violated("DATA without a stream")
+                    violated(.outOfPlace(.data))
                     return false
                 }
                 append(plaintext, header.length)
@@ -265,46 +265,70 @@ extension Carrier {
         }
     }
 
-    /// A verified frame that is not DATA. False if the carrier is closed now.
+    /// A verified frame that is neither DATA nor BUNDLE. False if the carrier is closed now.
     private func handle(_ type: FrameType, _ plaintext: UnsafeRawBufferPointer) -> Bool {
-        if phase == .confirming {
-            guard type == (side == .server ? .confirm : .confirmed) else {
-                violated("\(type) before the carrier was confirmed")
-                return false
-            }
-            phase = .idle
-            owner.carrierConfirmed(self)
-            return phase != .closed
+        guard isLegal(type) else {
+            violated(phase == .confirming ? .unconfirmed(type) : .outOfPlace(type))
+            return false
         }
         do throws(WireError) {
             switch type {
+            case .confirm, .confirmed:
+                phase = .idle
+                owner.carrierConfirmed(self)
             case .open: try handleOpen(OpenMessage(parsing: plaintext))
             case .fin: try handleFin(FinMessage(parsing: plaintext))
-            case .closed: handleClosed()
+            case .closed:
+                closedReceived = true
+                if phase == .finishing { becomeIdle() }
             case .refused, .abort: try handleEnd(type, ReasonMessage(parsing: plaintext))
             case .ping: due.insert(.pong)
             case .pong: break
             case .rekey: try handleRekey(RekeyMessage(parsing: plaintext))
-            case .bye: handleBye()
+            case .bye: owner.carrierSaidBye(self)
             case .leaving: handleLeaving()
             case .move: try handleMove(MoveMessage(parsing: plaintext))
             case .moved: try handleMoved(MovedMessage(parsing: plaintext))
             case .stays: handleStays()
             case .withdraw: try handleWithdraw(StreamNumbersMessage(parsing: plaintext))
             case .withdrawn: try handleWithdrawn(StreamNumbersMessage(parsing: plaintext))
-            case .confirm, .confirmed, .data, .bundle: violated("\(type) out of place")
+            // Looked at before.
+            case .data, .bundle: break
             }
         } catch {
-            violated("\(error)")
+            violated(.malformed(error))
         }
         return phase != .closed
     }
 
+    /// Whether a frame of this type is legal now.
+    func isLegal(_ type: FrameType) -> Bool {
+        switch FrameRules.rule(type, at: side, in: phase) {
+        case .never: false
+        case .always: true
+        case .when(let condition): holds(condition)
+        }
+    }
+
+    private func holds(_ condition: FrameCondition) -> Bool {
+        switch condition {
+        case .untilFin: !finReceived
+        case .bothEnded: sourceEnded && finReceived && !closedReceived
+        // Before they have left, the client cannot know that the carrier is free.
+        case .afterClosed: !due.contains(.closed) && !due.contains(.stays)
+        case .once: !leavingHeard
+        case .asked: withdrawing?.isDue == false
+        case .oneAtATime: withdrawing == nil
+        case .instead: movedTo == nil && moving != nil
+        case .everyStreamEnded: hasOnlyLastBytes
+        // The exchange itself knows (CarrierRekey.swift).
+        case .rekeyIsDue: true
+        }
+    }
+
     private func handleOpen(_ message: OpenMessage) {
         spendOnStream()
-        // Before CLOSED has left, the client cannot know that the carrier is free.
-        guard side == .server, phase == .idle, !due.contains(.closed) else { return violated("OPEN out of place") }
-        guard message.streamNumber > lastOpened else { return violated("OPEN of a number that does not rise") }
+        guard message.streamNumber > lastOpened else { return violated(.numberDoesNotRise) }
         lastOpened = message.streamNumber
         phase = .dialing
         service = message.service
@@ -312,31 +336,18 @@ extension Carrier {
     }
 
     private func handleFin(_ message: FinMessage) {
-        guard isReceivingData else { return violated("FIN without a stream") }
         guard message.total == receivedTotal else {
-            return violated("FIN says \(message.total) bytes, \(receivedTotal) came")
+            return violated(.total(said: message.total, came: receivedTotal))
         }
         finReceived = true
         first = nil
     }
 
-    private func handleClosed() {
-        guard side == .client, sourceEnded, finReceived, !closedReceived, phase == .streaming || phase == .finishing
-        else { return violated("CLOSED out of place") }
-        closedReceived = true
-        if phase == .finishing { becomeIdle() }
-    }
-
+    /// The peer gives the stream up. It may have seen less of its end than this end has.
     private func handleEnd(_ type: FrameType, _ message: ReasonMessage) {
-        // One end may have seen both ends of the stream when the other's application gives up.
-        let isLate = type == .abort && phase == (side == .server ? .idle : .finishing)
-        guard phase == .streaming || phase == .moving || phase == .shared || isLate else {
-            return violated("\(type) without a stream")
-        }
-        guard type == .abort || side == .client else { return violated("REFUSED by a client") }
         if type == .refused, let why = GivenBack(message.reason), giveBack(why) { return }
         if type == .refused { owner.carrier(self, wasRefused: service, message.reason) }
-        end(.streamBroken("the other side says: \(message.reason)"))
+        end(.streamBroken(.given(message.reason)))
     }
 
     /// The server has not taken the stream: the role opens it again. False if that cannot be.
@@ -349,13 +360,6 @@ extension Carrier {
         owner.carrier(self, givesBack: app, first, why)
         end(.orderly)
         return true
-    }
-
-    private func handleBye() {
-        guard side == .server, phase == .idle || (phase == .shared && hasOnlyLastBytes) else {
-            return violated("BYE out of place")
-        }
-        owner.carrierSaidBye(self)
     }
 
     func releaseInbound() {

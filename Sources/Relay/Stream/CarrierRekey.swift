@@ -52,7 +52,7 @@ extension Carrier {
         guard framesSoFar >= rekey.atFrames || bytesSoFar >= rekey.atBytes || shard.now >= rekey.atTime else { return }
         guard !rekey.isUnderWay else { return }
         guard owner.carrierMayGoOn(self) else {
-            return abort(.authorisationWithdrawn, "authorisation withdrawn")
+            return abort(.authorisationWithdrawn)
         }
         shard.handledSecrets()
         let ephemeral = X25519.PrivateKey()
@@ -72,7 +72,7 @@ extension Carrier {
             case .done: try handleDone()
             }
         } catch {
-            violated("REKEY: \(error)")
+            violated(.rekey(error))
         }
     }
 
@@ -84,15 +84,15 @@ extension Carrier {
     }
 
     private func handleOffer(_ key: [UInt8]) throws(CodecError) {
-        guard mayBeOffered() else { return violated("REKEY offered on an idle carrier") }
+        guard mayBeOffered() else { return violated(.rekeyOnIdle) }
         if rekey.offered != nil {
             // Both offered at once: the client goes on waiting for its answer, the server gives in.
             if side == .client { return }
             rekey.offered = nil
         }
-        guard rekey.mixWhenDone == nil, rekey.mixBehindFrame == nil else { return violated("REKEY out of place") }
+        guard rekey.mixWhenDone == nil, rekey.mixBehindFrame == nil else { return violated(.outOfPlace(.rekey)) }
         guard owner.carrierMayGoOn(self) else {
-            return abort(.authorisationWithdrawn, "authorisation withdrawn")
+            return abort(.authorisationWithdrawn)
         }
         let ephemeral = X25519.PrivateKey()
         let shared = try ephemeral.agree(with: key)
@@ -103,7 +103,7 @@ extension Carrier {
 
     private func handleAnswer(_ key: [UInt8]) throws(CodecError) {
         guard let ephemeral = rekey.offered.take(), rekey.frameDue == nil else {
-            return violated("REKEY out of place")
+            return violated(.outOfPlace(.rekey))
         }
         let shared = try ephemeral.agree(with: key)
         keys!.receiving.mix(shared)
@@ -114,7 +114,7 @@ extension Carrier {
 
     private func handleDone() throws(CodecError) {
         guard let shared = rekey.mixWhenDone.take(), rekey.frameDue == nil else {
-            return violated("REKEY out of place")
+            return violated(.outOfPlace(.rekey))
         }
         keys!.receiving.mix(shared)
         rekeyed()

@@ -212,7 +212,7 @@ extension Carrier {
             FrameHeader(type: type, length: length, nonce: encoder.nonce).write(to: frame)
             encoder.encode(frame: frame, count: length, with: shard.cipher)
         } catch {
-            lost("\(error)")
+            lost(.local(.encoding(error)))
             return false
         }
         outEnd += FrameHeader.size + length + FrameHeader.tagSize
@@ -237,7 +237,7 @@ extension Carrier {
     func ensureOut() -> Bool {
         if out != nil { return true }
         out = shard.regions.take()
-        if out == nil { end(.lost("out of memory")) }
+        if out == nil { end(.lost(.local(.outOfMemory))) }
         return out != nil
     }
 

@@ -116,7 +116,7 @@ extension Carrier {
     func say(_ kind: RecordKind, of stream: UInt64, _ reason: CloseReason) {
         guard phase == .shared, let sharing else { return }
         guard sharing.unsaid.isEmpty, let place = room(forPayload: ReasonMessage.size) else {
-            guard sharing.unsaid.count < Sharing.mostUnsaid else { return lost("the peer asks and does not listen") }
+            guard sharing.unsaid.count < Sharing.mostUnsaid else { return violated(.doesNotListen) }
             sharing.unsaid.append((kind, stream, reason))
             return flushSoon()
         }
@@ -223,14 +223,13 @@ extension Carrier {
 
     /// A verified BUNDLE came. False if the carrier is closed now.
     func beginBundle() -> Bool {
-        if phase == .idle, side == .server, !due.contains(.closed) {
-            share()
-            owner.carrierIsShared(self)
-        }
-        guard phase == .shared else {
-            violated("BUNDLE out of place")
+        if phase == .shared { return true }
+        guard isLegal(.bundle) else {
+            violated(.outOfPlace(.bundle))
             return false
         }
+        share()
+        owner.carrierIsShared(self)
         return true
     }
 
@@ -255,7 +254,7 @@ extension Carrier {
                 }
             }
         } catch {
-            violated("\(error)")
+            violated(.malformed(error))
         }
         writeTouched(sharing)
         return phase != .closed && phase != .departing
@@ -285,18 +284,18 @@ extension Carrier {
         guard let sharing else { return }
         switch header.kind {
         case .open:
-            guard side == .server, header.stream > sharing.highest else { return violated("OPEN out of place") }
+            guard side == .server, header.stream > sharing.highest else { return violated(.recordOutOfPlace(.open)) }
             let message = try OpenMessage(parsing: payload)
-            guard message.streamNumber == header.stream else { return violated("OPEN of two streams") }
+            guard message.streamNumber == header.stream else { return violated(.openOfTwoStreams) }
             spendOnStream()
             let stream = SharedStream(message, on: self)
             keep(stream)
             owner.carrier(self, opens: message, as: stream)
         case .data, .fin:
-            guard !sharing.moved.contains(header.stream) else { return violated("more came than was counted") }
+            guard !sharing.moved.contains(header.stream) else { return violated(.moreThanCounted) }
             fallthrough
         default:
-            guard header.stream <= sharing.highest else { return violated("a record of a stream never opened") }
+            guard header.stream <= sharing.highest else { return violated(.neverOpened) }
         }
     }
 
@@ -312,11 +311,11 @@ extension Carrier {
     func endSharing(_ how: CarrierEnd, reopening: Bool = false) {
         guard let sharing else { return }
         var hasEverything = everythingLeft
-        var because = "its carrier was closed"
+        var because = StreamFault.carrierClosed
         switch how {
         // The client knows of everything it was sent: it said so, or has no stream any more.
         case .orderly: hasEverything = true
-        case .lost(let why): because = why
+        case .lost(let fault): because = .carrier(fault)
         case .streamBroken: break
         }
         self.sharing = nil

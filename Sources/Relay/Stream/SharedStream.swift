@@ -56,7 +56,7 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
     /// Something came in that bundle and was not written yet.
     private var isTouched = false
     /// The other end gave up before the target was connected: it still gets what had come, and a reset.
-    private var doomed: String?
+    private var doomed: StreamFault?
     private var finReceived = false
     private var finDelivered = false
 
@@ -258,28 +258,29 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
             isKnownToPeer = true
             if header.kind != .refused { first = nil }
         }
+        guard FrameRules.allows(header.kind, at: carrier.side) else {
+            return carrier.violated(.recordOutOfPlace(header.kind))
+        }
         switch header.kind {
         case .data: receive(payload)
         case .fin: receive(try FinMessage(parsing: payload))
         case .credit: receive(try CreditMessage(parsing: payload))
-        case .heavy:
-            guard carrier.side == .client else { return carrier.violated("HEAVY by a client") }
-            wantOwnCarrier()
+        case .heavy: wantOwnCarrier()
         case .abort, .refused: receive(header.kind, try ReasonMessage(parsing: payload))
-        case .open: carrier.violated("\(header.kind) out of place")
+        case .open: break
         }
         if isHeavy, !isMoving, !isOver, carrier.side == .client { carrier.owner.streamIsHeavy(self) }
     }
 
     private func receive(_ bytes: UnsafeRawBufferPointer) {
-        guard !finReceived else { return carrier.violated("DATA behind FIN") }
+        guard !finReceived else { return carrier.violated(.dataAfterFin) }
         receivedTotal &+= UInt64(bytes.count)
         shard.counters.bytesIn &+= UInt64(bytes.count)
         guard receivedTotal &- credited <= RecordHeader.window else {
-            return carrier.violated("DATA beyond its window")
+            return carrier.violated(.beyondWindow)
         }
         if let claim, receivedTotal > claim.progress.total {
-            return carrier.violated("more came than MOVE counted")
+            return carrier.violated(.moreThanCounted)
         }
         guard app?.brokenBy ?? 0 == 0, doomed == nil else { return }
         if !isTouched {
@@ -330,7 +331,7 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
         guard !isOver, app?.brokenBy ?? 0 == 0 else { return }
         guard place?.holds(backlog.size(with: bytes.count)) ?? true else { return overflowed() }
         guard backlog.append(bytes.baseAddress!, bytes.count) else {
-            return abort(.resourceExhausted, "out of memory")
+            return abort(.outOfMemory)
         }
     }
 
@@ -343,7 +344,7 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
 
     private func receive(_ message: FinMessage) {
         guard !finReceived, message.total == receivedTotal else {
-            return carrier.violated("FIN says \(message.total) bytes, \(receivedTotal) came")
+            return carrier.violated(.total(said: message.total, came: receivedTotal))
         }
         finReceived = true
         writeReceived()
@@ -354,16 +355,15 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
     private func receive(_ message: CreditMessage) {
         // One that brings nothing would cost more to read than to send.
         guard message.total > peerPassedOn, message.total <= sentTotal else {
-            return carrier.violated("CREDIT says \(message.total) bytes of \(sentTotal), behind \(peerPassedOn)")
+            return carrier.violated(.credit(said: message.total, sent: sentTotal, known: peerPassedOn))
         }
         peerPassedOn = message.total
         pump()
     }
 
     private func receive(_ kind: RecordKind, _ message: ReasonMessage) {
-        guard kind == .abort || carrier.side == .client else { return carrier.violated("REFUSED by a client") }
         if kind == .refused, let why = GivenBack(message.reason), giveBack(why) { return }
-        let why = "the other side says: \(message.reason)"
+        let why = StreamFault.given(message.reason)
         if kind == .refused { carrier.owner.carrier(carrier, wasRefused: service, message.reason) }
         writeReceived()
         // Directly connected, the target would still get what was sent before.
@@ -420,26 +420,23 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
         guard !isOver else { return }
         if let doomed { return breakOff(doomed) }
         carrier.say(.refused, of: number, reason)
-        breakOff("refused: \(reason)")
+        breakOff(.refused(reason))
     }
 
     /// Ends the stream abnormally; the far application sees a reset.
-    func abort(_ reason: CloseReason, _ why: String) {
+    func abort(_ fault: StreamFault) {
         guard !isOver else { return }
         // The server has not heard of a stream whose OPEN never left.
-        if opening == nil { carrier.say(.abort, of: number, reason) }
-        breakOff(why)
+        if opening == nil { carrier.say(.abort, of: number, fault.reason) }
+        breakOff(fault)
     }
 
     private func applicationBroke(_ error: Int32) {
-        switch carrier.side {
-        case .client: abort(.applicationReset, "application: \(errorText(error))")
-        case .server: abort(.targetReset, "target: \(errorText(error))")
-        }
+        abort(carrier.side == .client ? .application(error) : .target(error))
     }
 
     /// Resets the application's connection once it has what came for it: not every byte has arrived or left.
-    private func breakOff(_ why: String) {
+    private func breakOff(_ why: StreamFault) {
         guard !isOver else { return }
         keepFresh()
         if let app {
@@ -454,7 +451,7 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
 
     /// The carrier broke. A stream whose every byte has arrived here, and left, still gets its last bytes written.
     /// `reopening`: one of which the server has said nothing may begin anew.
-    func carrierIsGone(everythingLeft: Bool, reopening: Bool, _ why: String) {
+    func carrierIsGone(everythingLeft: Bool, reopening: Bool, _ why: StreamFault) {
         if reopening, canBeginAnew, let app, let first = first.take() {
             self.app = nil
             app.driver = nil
@@ -477,7 +474,7 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
     }
 
     /// The application had its time to take the last bytes.
-    func cut() { breakOff("drain time-out") }
+    func cut() { breakOff(.drainTimeout) }
 
     /// It has outlived its carrier.
     private var isOutliving = false
@@ -566,7 +563,7 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
     ) {
         guard !isOver, claim == nil, app != nil else { return completion(nil) }
         claim = Claim(asker: asker, progress: progress, completion: completion)
-        guard receivedTotal <= progress.total else { return carrier.violated("more came than MOVE counted") }
+        guard receivedTotal <= progress.total else { return carrier.violated(.moreThanCounted) }
         settleClaim()
     }
 
@@ -574,7 +571,7 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
     func withdraw(_ asker: Ticket) {
         guard claim?.asker == asker else { return }
         claim = nil
-        abort(.internalError, "the carrier it was moving to broke")
+        abort(.moveBroke)
     }
 
     private func settleClaim() {

@@ -1,3 +1,4 @@
+import Glibc
 import Settings
 import Testing
 import Wire
@@ -72,7 +73,7 @@ import Wire
         forger.settle()
         let second = try forger.sharedApp(2)
         let third = try forger.sharedApp(3)
-        forger.carrier.sharing?.streams[2]?.abort(.applicationReset, "by the test")
+        forger.carrier.sharing?.streams[2]?.abort(.application(ECONNRESET))
         #expect(forger.bench.turn { forger.pour(filler) })
         var records: [Record] = []
         #expect(

@@ -1,3 +1,4 @@
+import Glibc
 import Settings
 import Testing
 import Wire
@@ -118,7 +119,7 @@ import Wire
                 forger.settle()
             }
             try #require(forger.carrier.isStalled)
-            forger.carrier.abort(.targetReset, "by the test")
+            forger.carrier.abort(.target(ECONNRESET))
             forger.settle()
             #expect(limit == 1 ? budget.used == (0, 0) : budget.used.streams == 1 && budget.used.bytes > 0)
             for _ in 0..<40 { forger.bench.pass(.seconds(1)) }

@@ -218,7 +218,7 @@ import Wire
         let application = try scene.bench.ask(sending: [8, 8])
         for _ in 0..<5 { scene.bench.turnClients() }
         for role in scene.bench.server.roles {
-            for carrier in role.register.all { carrier.end(.lost("by the test")) }
+            for carrier in role.register.all { carrier.end(.lost(.local(.test))) }
         }
         try #require(scene.turn { scene.arrivals.count == 1 })
         #expect(scene.turn { scene.arrivals[0].readAll().bytes == [8, 8] })
@@ -235,7 +235,7 @@ import Wire
         let application = try scene.bench.ask(sending: [8])
         try #require(scene.turn { scene.arrivals.count == 1 })
         for role in scene.bench.server.roles {
-            for carrier in role.register.all { carrier.end(.lost("by the test")) }
+            for carrier in role.register.all { carrier.end(.lost(.local(.test))) }
         }
         #expect(scene.turn { application.read() == .broken(ECONNRESET) })
         for _ in 0..<200 { scene.bench.turn() }
@@ -249,7 +249,7 @@ import Wire
         let application = try scene.bench.ask(sending: [8])
         for _ in 0..<5 { scene.bench.turnClients() }
         for role in scene.bench.server.roles {
-            for carrier in role.register.all { carrier.end(.lost("by the test")) }
+            for carrier in role.register.all { carrier.end(.lost(.local(.test))) }
         }
         for _ in 0..<100 { scene.bench.turnClients() }
         #expect(application.read() == .nothingYet)
