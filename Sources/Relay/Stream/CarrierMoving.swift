@@ -52,7 +52,7 @@ extension Carrier {
             stream.part(on: shard)
             return abort(.foreignStream)
         }
-        handing = .moved(MovedMessage(stream: stream.number, progress: stream.sent))
+        handing = .moved(MovedMessage(stream: stream.number, progress: stream.ledger.progress))
         goOn(with: stream)
     }
 
@@ -94,12 +94,8 @@ extension Carrier {
         app.driver = self
         app.readable = true
         app.writable = app.brokenBy == 0
-        carriedBytes &+= sentTotal &+ receivedTotal
-        sentTotal = stream.sent.total
-        receivedTotal = stream.received.total
-        sourceEnded = stream.sent.hasEnded
-        finReceived = stream.received.hasEnded
-        finDelivered = stream.isEndPassedOn
+        carriedBytes &+= ledger.sent &+ ledger.received
+        ledger = stream.ledger
         closedReceived = false
         isMisplaced = false
         turnsUsedUp = 0

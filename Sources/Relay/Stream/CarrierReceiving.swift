@@ -67,10 +67,10 @@ extension Carrier {
                 return true
             }
             if vectorFirst < vectorEnd { continue }
-            if finReceived, !finDelivered {
+            if ledger.incoming == .ended {
                 // The stream is about to be given up, and must not end in order before.
                 guard app?.brokenBy == 0 else {
-                    finDelivered = true
+                    ledger.passOnEnd()
                     continue
                 }
                 endOfReceiving()
@@ -109,7 +109,7 @@ extension Carrier {
             case .blocked, .ended: return false
             case .failed(let error):
                 // It is read to its end, which says the same, unless that has been done.
-                guard sourceEnded else { continue }
+                guard ledger.hasSentFin else { continue }
                 applicationBroke(error)
                 return false
             }
@@ -151,9 +151,9 @@ extension Carrier {
 
     /// Everything the far application sent has been written: passes its end on.
     private func endOfReceiving() {
-        finDelivered = true
+        ledger.passOnEnd()
         // If the other direction has ended before, the socket is closed now, which says FIN too.
-        if !sourceEnded { app?.shutdownWrite() }
+        if !ledger.hasSentFin { app?.shutdownWrite() }
         directionEnded()
     }
 
@@ -203,7 +203,7 @@ extension Carrier {
         guard !hasRecords || receiveRecords() else { return false }
         // Behind a FIN nothing is looked at before the end was passed on: whatever it is, it cannot take
         // back that every byte arrived.
-        while !holdsFrames, vectorEnd < Self.vectorLimit, finReceived == finDelivered,
+        while !holdsFrames, vectorEnd < Self.vectorLimit, ledger.incoming != .ended,
             filled - parsed >= FrameHeader.size, !hasRecords, framesLeft > 0
         {
             let frame = inbound! + parsed
@@ -248,12 +248,12 @@ extension Carrier {
         return true
     }
 
-    private var isReceivingData: Bool { phase == .streaming && !finReceived }
+    private var isReceivingData: Bool { phase == .streaming && ledger.incoming == .open }
 
     /// Adds decoded bytes to what the next write takes.
     private func append(_ plaintext: UnsafeMutableRawPointer, _ length: Int) {
         if first != nil { first = nil }
-        receivedTotal &+= UInt64(length)
+        ledger.receive(length)
         shard.counters.bytesIn &+= UInt64(length)
         if vectorEnd > 0, carried == nil, length <= Self.joined {
             let last = vectors[vectorEnd - 1]
@@ -312,8 +312,8 @@ extension Carrier {
 
     private func holds(_ condition: FrameCondition) -> Bool {
         switch condition {
-        case .untilFin: !finReceived
-        case .bothEnded: sourceEnded && finReceived && !closedReceived
+        case .untilFin: !ledger.hasFin
+        case .bothEnded: ledger.hasEnded && !closedReceived
         // Before they have left, the client cannot know that the carrier is free.
         case .afterClosed: !due.contains(.closed) && !due.contains(.stays)
         case .once: !leavingHeard
@@ -336,10 +336,11 @@ extension Carrier {
     }
 
     private func handleFin(_ message: FinMessage) {
-        guard message.total == receivedTotal else {
-            return violated(.total(said: message.total, came: receivedTotal))
+        do throws(PeerFault) {
+            try ledger.receiveFin(message.total)
+        } catch {
+            return violated(error)
         }
-        finReceived = true
         first = nil
     }
 

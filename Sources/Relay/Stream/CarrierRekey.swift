@@ -44,7 +44,7 @@ struct RekeyState: ~Copyable {
 extension Carrier {
     private var framesSoFar: UInt64 { (keys?.sending.next ?? 0) &+ (keys?.receiving.next ?? 0) }
     /// Bytes of streams that went through, both ways.
-    var bytesSoFar: UInt64 { carriedBytes &+ sentTotal &+ receivedTotal }
+    var bytesSoFar: UInt64 { carriedBytes &+ ledger.sent &+ ledger.received }
 
     /// Offers a new exchange if a limit is reached.
     func rekeyIfDue() {

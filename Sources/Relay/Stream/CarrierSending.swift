@@ -53,7 +53,7 @@ extension Carrier {
             outStart = 0
             outEnd = 0
             guard encodeDue() else { return false }
-            if phase == .streaming, !sourceEnded, let app, app.readable {
+            if phase == .streaming, !ledger.hasSentFin, let app, app.readable {
                 if rounds > 0 {
                     rounds -= 1
                     guard fill(from: app) else { return false }
@@ -141,15 +141,15 @@ extension Carrier {
             guard encode(.data, length) else { return false }
             left -= length
         }
-        sentTotal &+= UInt64(count)
+        ledger.send(count)
         shard.counters.bytesOut &+= UInt64(count)
         return true
     }
 
     /// Encodes FIN, and CLOSED with it if the other direction has ended before.
     private func encodeFin() -> Bool {
-        sourceEnded = true
-        let message = FinMessage(total: sentTotal)
+        ledger.finSent()
+        let message = FinMessage(total: ledger.sent)
         message.write(to: out! + outEnd + FrameHeader.size)
         guard encode(.fin, FinMessage.size) else { return false }
         directionEnded()

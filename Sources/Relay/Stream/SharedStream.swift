@@ -30,14 +30,8 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
     // The pipe from the application to the link.
     /// OPEN waits for room in a bundle (client).
     private var opening: OpenMessage?
-    /// DATA bytes that went into bundles.
-    private(set) var sentTotal: UInt64 = 0
-    /// How many of those the other end has passed on, as far as it has said.
-    private var peerPassedOn: UInt64 = 0
-    /// The application closed its sending side; FIN waits for room.
-    private var isFinDue = false
-    /// ... and went into a bundle.
-    private var sourceEnded = false
+    /// How far it has come. Accesses need no check at run time: it calls nobody.
+    @exclusivity(unchecked) private(set) var ledger = StreamLedger()
     /// Bytes since the application was last found to have no more.
     private var run = 0
     /// Waits for the carrier to have room.
@@ -46,10 +40,6 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
     private var first: FirstBytes?
 
     // The pipe from the link to the application.
-    private var receivedTotal: UInt64 = 0
-    private var passedOn: UInt64 = 0
-    /// What the other end was last told of `passedOn`.
-    private var credited: UInt64 = 0
     private var backlog = Backlog()
     /// What came in the bundle that is being looked at, as long as all of it lies in one place there.
     private var fresh = UnsafeRawBufferPointer(start: nil, count: 0)
@@ -57,8 +47,6 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
     private var isTouched = false
     /// The other end gave up before the target was connected: it still gets what had come, and a reset.
     private var doomed: StreamFault?
-    private var finReceived = false
-    private var finDelivered = false
 
     // Going to a carrier of its own.
     /// The other end has said something of this stream, so that it knows it (client).
@@ -135,8 +123,8 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
         guard !isOver, let app else { return }
         // What a broken connection sent before is read to its end, which says that it broke. Where nothing is read any
         // more, the error is asked for.
-        if app.failed, !sourceEnded, breakLook == nil { watchBreak() }
-        if app.failed, sourceEnded {
+        if app.failed, !ledger.hasSentFin, breakLook == nil { watchBreak() }
+        if app.failed, ledger.hasSentFin {
             app.failed = false
             let error = app.brokenBy != 0 ? app.brokenBy : app.takeError()
             if error != 0 { return applicationBroke(error) }
@@ -149,8 +137,8 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
     func pump() {
         guard !isOver, !isHungry else { return }
         guard sayWhatIsDue(), sayAgain() else { return beHungry() }
-        while let app, app.readable, !sourceEnded, !isMoving {
-            let allowance = peerPassedOn &+ RecordHeader.window &- sentTotal
+        while let app, app.readable, !ledger.hasSentFin, !isMoving {
+            let allowance = ledger.window
             guard allowance > 0 else { return wantOwnCarrier() }
             let wanted = Int(min(allowance, UInt64(RecordHeader.maxData)))
             guard let place = carrier.room(forPayload: wanted) else { return beHungry() }
@@ -168,7 +156,7 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
                 // The others first.
                 return beHungry()
             case .ended:
-                isFinDue = true
+                ledger.applicationEnded()
                 guard sayFin() else { return beHungry() }
                 return finishIfOver()
             case .blocked:
@@ -181,7 +169,7 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
 
     private func sent(_ count: Int, at place: UnsafeMutableRawPointer) {
         carrier.add(RecordHeader(kind: .data, length: count, stream: number), at: place)
-        sentTotal &+= UInt64(count)
+        ledger.send(count)
         shard.counters.bytesOut &+= UInt64(count)
     }
 
@@ -212,11 +200,11 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
     }
 
     private func sayCredit() -> Bool {
-        guard passedOn &- credited >= RecordHeader.window / 2, !finReceived else { return true }
+        guard ledger.isCreditDue else { return true }
         guard let place = carrier.room(forPayload: CreditMessage.size) else { return false }
-        CreditMessage(total: passedOn).write(to: place + RecordHeader.size)
+        CreditMessage(total: ledger.passedOn).write(to: place + RecordHeader.size)
         carrier.add(RecordHeader(kind: .credit, length: CreditMessage.size, stream: number), at: place)
-        credited = passedOn
+        ledger.creditSent()
         return true
     }
 
@@ -229,12 +217,11 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
     }
 
     private func sayFin() -> Bool {
-        guard isFinDue, !isMoving else { return true }
+        guard ledger.outgoing == .finDue, !isMoving else { return true }
         guard let place = carrier.room(forPayload: FinMessage.size) else { return false }
-        FinMessage(total: sentTotal).write(to: place + RecordHeader.size)
+        FinMessage(total: ledger.sent).write(to: place + RecordHeader.size)
         carrier.add(RecordHeader(kind: .fin, length: FinMessage.size, stream: number), at: place)
-        isFinDue = false
-        sourceEnded = true
+        ledger.finSent()
         return true
     }
 
@@ -262,9 +249,14 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
             return carrier.violated(.recordOutOfPlace(header.kind))
         }
         switch header.kind {
-        case .data: receive(payload)
-        case .fin: receive(try FinMessage(parsing: payload))
-        case .credit: receive(try CreditMessage(parsing: payload))
+        case .data: judge { () throws(PeerFault) in try receive(payload) }
+        case .fin:
+            let message = try FinMessage(parsing: payload)
+            judge { () throws(PeerFault) in try receive(message) }
+        case .credit:
+            let message = try CreditMessage(parsing: payload)
+            judge { () throws(PeerFault) in try ledger.acknowledge(message.total) }
+            pump()
         case .heavy: wantOwnCarrier()
         case .abort, .refused: receive(header.kind, try ReasonMessage(parsing: payload))
         case .open: break
@@ -272,16 +264,19 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
         if isHeavy, !isMoving, !isOver, carrier.side == .client { carrier.owner.streamIsHeavy(self) }
     }
 
-    private func receive(_ bytes: UnsafeRawBufferPointer) {
-        guard !finReceived else { return carrier.violated(.dataAfterFin) }
-        receivedTotal &+= UInt64(bytes.count)
+    /// A step in which the peer can break a rule.
+    private func judge(_ step: () throws(PeerFault) -> Void) {
+        do throws(PeerFault) {
+            try step()
+        } catch {
+            carrier.violated(error)
+        }
+    }
+
+    private func receive(_ bytes: UnsafeRawBufferPointer) throws(PeerFault) {
+        try ledger.receiveShared(bytes.count)
         shard.counters.bytesIn &+= UInt64(bytes.count)
-        guard receivedTotal &- credited <= RecordHeader.window else {
-            return carrier.violated(.beyondWindow)
-        }
-        if let claim, receivedTotal > claim.progress.total {
-            return carrier.violated(.moreThanCounted)
-        }
+        if let claim, ledger.received > claim.progress.total { throw .moreThanCounted }
         guard app?.brokenBy ?? 0 == 0, doomed == nil else { return }
         if !isTouched {
             isTouched = true
@@ -307,7 +302,7 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
         if !isOver, backlog.isEmpty, !fresh.isEmpty, let app, app.writable {
             switch app.send(fresh.baseAddress!, fresh.count) {
             case .moved(let count):
-                passedOn &+= UInt64(count)
+                ledger.passOn(count)
                 fresh = UnsafeRawBufferPointer(rebasing: fresh[count...])
             case .blocked, .ended: break
             case .failed(let error): cannotWrite(error)
@@ -316,7 +311,7 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
         keepFresh()
         guard !isOver else { return }
         deliver()
-        if passedOn &- credited >= RecordHeader.window / 2 { pump() }
+        if ledger.hasPassedOnMuch { pump() }
         settleClaim()
     }
 
@@ -339,26 +334,14 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
     private func cannotWrite(_ error: Int32) {
         backlog = Backlog()
         place?.holds(0)
-        sourceEnded || isFinDue ? applicationBroke(error) : pump()
+        ledger.outgoing != .open ? applicationBroke(error) : pump()
     }
 
-    private func receive(_ message: FinMessage) {
-        guard !finReceived, message.total == receivedTotal else {
-            return carrier.violated(.total(said: message.total, came: receivedTotal))
-        }
-        finReceived = true
+    private func receive(_ message: FinMessage) throws(PeerFault) {
+        try ledger.receiveFin(message.total)
         writeReceived()
         settleClaim()
         deliver()
-    }
-
-    private func receive(_ message: CreditMessage) {
-        // One that brings nothing would cost more to read than to send.
-        guard message.total > peerPassedOn, message.total <= sentTotal else {
-            return carrier.violated(.credit(said: message.total, sent: sentTotal, known: peerPassedOn))
-        }
-        peerPassedOn = message.total
-        pump()
     }
 
     private func receive(_ kind: RecordKind, _ message: ReasonMessage) {
@@ -391,26 +374,26 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
             case .moved(let count):
                 backlog.removeFirst(count)
                 if backlog.isEmpty { place?.holds(0) }
-                passedOn &+= UInt64(count)
+                ledger.passOn(count)
             case .blocked, .ended: return
             case .failed(let error): return cannotWrite(error)
             }
         }
-        guard !isOver, finReceived, !finDelivered, backlog.isEmpty, let app, app.brokenBy == 0 else { return }
-        finDelivered = true
+        guard !isOver, ledger.incoming == .ended, backlog.isEmpty, let app, app.brokenBy == 0 else { return }
+        ledger.passOnEnd()
         // If the other direction has ended before, the socket is closed now, which says FIN too.
-        if !sourceEnded { app.shutdownWrite() }
+        if !ledger.hasSentFin { app.shutdownWrite() }
         finishIfOver()
     }
 
     // MARK: Ending
 
     /// Both directions have ended; the application may still have to take the last bytes.
-    var hasEnded: Bool { sourceEnded && finReceived }
+    var hasEnded: Bool { ledger.hasEnded }
 
     /// The stream is over when both directions have ended, unless somebody is about to take it over.
     private func finishIfOver() {
-        guard !isOver, sourceEnded, finDelivered, !isMoving, claim == nil else { return }
+        guard !isOver, ledger.isDone, !isMoving, claim == nil else { return }
         app?.close()
         leave()
     }
@@ -509,7 +492,7 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
 
     /// The application's connection broke, and what it sent before is still being read: looks at whether that goes on.
     private func watchBreak() {
-        sentWhenLookedAt = sentTotal
+        sentWhenLookedAt = ledger.sent
         breakLook = shard.arm(self, after: carrier.link.patience / 2)
     }
 
@@ -517,7 +500,7 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
         breakLook = nil
         guard !isOver, let app, app.failed || app.brokenBy != 0 else { return }
         // A stream that moves is looked at by the carrier that it moves to.
-        guard sentTotal == sentWhenLookedAt, !isMoving, claim == nil else { return watchBreak() }
+        guard ledger.sent == sentWhenLookedAt, !isMoving, claim == nil else { return watchBreak() }
         applicationBroke(app.brokenBy != 0 ? app.brokenBy : app.takeError())
     }
 
@@ -543,7 +526,7 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
     /// MOVE is said with what this returns (client).
     func beginMove() -> MoveMessage {
         isMoving = true
-        return MoveMessage(stream: number, progress: progress)
+        return MoveMessage(stream: number, progress: ledger.progress)
     }
 
     /// The server said STAYS: the stream goes on here, if it does.
@@ -553,9 +536,6 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
         finishIfOver()
     }
 
-    /// How far the direction from here to the peer has come on this carrier.
-    private var progress: StreamProgress { StreamProgress(total: sentTotal, hasEnded: sourceEnded) }
-
     /// Gives the stream to `asker` once everything that the other end sent on this carrier has come; `completion` gets
     /// nil if the stream ends before.
     func handOver(
@@ -563,7 +543,7 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
     ) {
         guard !isOver, claim == nil, app != nil else { return completion(nil) }
         claim = Claim(asker: asker, progress: progress, completion: completion)
-        guard receivedTotal <= progress.total else { return carrier.violated(.moreThanCounted) }
+        guard ledger.received <= progress.total else { return carrier.violated(.moreThanCounted) }
         settleClaim()
     }
 
@@ -576,12 +556,14 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
 
     private func settleClaim() {
         guard let claim, !isOver, !isTouched else { return }
-        guard receivedTotal == claim.progress.total, finReceived == claim.progress.hasEnded, let app else { return }
+        guard ledger.hasReceived(claim.progress), let app else { return }
         app.tuneNow()
         self.claim = nil
         let stream = MovingStream(
             app.detach(resetting: true), of: carrier.peer.conversation, number: number, service: service,
-            sent: progress, received: claim.progress, isEndPassedOn: finDelivered, backlog: &backlog)
+            ledger: StreamLedger(
+                sent: ledger.progress, received: claim.progress, isEndPassedOn: ledger.hasPassedOnEnd),
+            backlog: &backlog)
         stream.place = place.take()
         carrier.sharing?.moved.add(number)
         leave()
