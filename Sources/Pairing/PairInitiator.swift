@@ -39,8 +39,8 @@ package struct PairInitiator: ~Copyable, Sendable {
         self.server = server
     }
 
-    /// Reads PAIRED. When this returns, the server has proved that it has the private key of `server`, that it knows
-    /// this device, and that it answers this very PAIR.
+    /// Reads PAIRED. When this returns, the server has proved three things: it has the private key of `server`, it
+    /// knows this device, and it answers this very PAIR.
     package consuming func receive(
         _ paired: [UInt8], at now: ContinuousClock.Instant
     ) throws(PairingError) -> Paired {

@@ -1,4 +1,4 @@
-// The plaintext of REFUSED and ABORT frames: one byte that says why.
+// The plaintext of REFUSED and ABORT frames: one byte, the reason.
 
 /// Why there is no stream (REFUSED) or no longer one (ABORT).
 package enum CloseReason: UInt8, Sendable, CaseIterable, CustomStringConvertible {
