@@ -7,7 +7,7 @@ internal import Wire
 package struct Conversation: ~Copyable, Sendable {
     /// Its name in RESUME.
     package let id: ConversationID
-    /// The client side's identity.
+    /// The client's identity.
     package let device: PublicKey
     /// The server's identity.
     package let server: PublicKey

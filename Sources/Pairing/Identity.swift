@@ -5,7 +5,7 @@ package import Codec
 /// A device's or server's long-term identity. The private half stays in locked memory and leaves it only for the
 /// moments it is used, or into a file nobody else can read.
 package final class Identity: Sendable {
-    /// The half that the other side is configured with.
+    /// The half that the peer is configured with.
     package let publicKey: PublicKey
 
     /// The X25519 private key, for key agreement within this module.

@@ -1,4 +1,4 @@
-// The client's side of a pairing: made with PAIR ready to send, consumed by PAIRED.
+// The client's end of a pairing: made with PAIR ready to send, consumed by PAIRED.
 //
 //      PAIR     ->  e, e1, es, s, ss             mac1
 //      PAIRED   <-  e, ee, ekem1, se, psk
@@ -59,7 +59,7 @@ package struct PairInitiator: ~Copyable, Sendable {
     }
 }
 
-/// What both sides of a pairing agree on beforehand.
+/// What both ends of a pairing agree on beforehand.
 enum Handshake {
     static let prologue = [UInt8]("oncewire/1".utf8)
     static let pskSize = 32

@@ -1,4 +1,4 @@
-// The client's side of a resume: made with RESUME ready to send, consumed by ACCEPT.
+// The client's end of a resume: made with RESUME ready to send, consumed by ACCEPT.
 //
 //      RESUME   ->  conversation id, epoch, salt, e, commit      mac1
 //      ACCEPT   <-  salt, e, commit

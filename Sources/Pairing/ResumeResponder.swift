@@ -1,4 +1,4 @@
-// The server's side of a resume, in two steps. First comes what is cheap and needs the conversation. The key
+// The server's end of a resume, in two steps. First comes what is cheap and needs the conversation. The key
 // agreements after it need it no longer, so they run without holding the vault's lock.
 
 package import Codec
