@@ -42,8 +42,8 @@ package final class EventLog: Sendable {
     }
 }
 
-/// The kinds of events that come once per connection when somebody wants them to, or several times a second for as long
-/// as a server or a target is away.
+/// The kinds of events that others can cause once per connection. Some come several times a second for as long as a
+/// server or a target is away.
 private enum SampledKind: Int, CaseIterable {
     case stranger, unknownDevice, paired, refused, targetFailed, streamTurnedDown, deviceLost, deviceLoggedOff
     case pairingFailed, pairingAgain, streamRefused, applicationTurnedAway, serverLost, serverReached, connectionBroke

@@ -3,11 +3,11 @@
 internal import Codec
 internal import Wire
 
-/// One conversation. It owns its root, and whoever drops it wipes it.
+/// One conversation. It owns its root, which is wiped when it is dropped.
 package struct Conversation: ~Copyable, Sendable {
     /// Its name in RESUME.
     package let id: ConversationID
-    /// The client side's identity.
+    /// The client's identity.
     package let device: PublicKey
     /// The server's identity.
     package let server: PublicKey
@@ -36,12 +36,12 @@ package struct Conversation: ~Copyable, Sendable {
         lastUsed = now
     }
 
-    /// Whether its idle time or its lifetime is over. Nothing may be derived from it then.
+    /// Whether its idle time or its lifetime has passed. Nothing may be derived from it then.
     package func isExpired(at now: ContinuousClock.Instant) -> Bool {
         lastUsed.duration(to: now) >= lifetimes.idle || isAged(at: now)
     }
 
-    /// Whether its lifetime is over, however much it is used.
+    /// Whether its lifetime has passed, however much it is used.
     package func isAged(at now: ContinuousClock.Instant) -> Bool {
         pairedAt.duration(to: now) >= lifetimes.lifetime
     }
@@ -66,7 +66,7 @@ package struct Conversation: ~Copyable, Sendable {
         answered.forget(before: self.epoch)
     }
 
-    /// What a server does by itself as time passes: moves on, but stays one epoch behind the time, because a RESUME of
+    /// What a server does by itself as time passes: moves on, but stays one epoch before the one due. A RESUME of
     /// the epoch before may still be under way.
     package mutating func ratchetLeavingGrace(at now: ContinuousClock.Instant) throws(PairingError) {
         let due = dueEpoch(at: now)

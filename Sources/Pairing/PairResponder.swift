@@ -1,4 +1,4 @@
-// The server's side of a pairing: one PAIR in, one PAIRED out. Stateless: what it makes is stored only when CONFIRM
+// The server's end of a pairing: one PAIR in, one PAIRED out. Stateless: what it makes is stored only when CONFIRM
 // shows that the client has the same keys.
 
 package import Codec

@@ -1,10 +1,10 @@
-// The client's side of a resume: made with RESUME ready to send, consumed by ACCEPT.
+// The client's end of a resume: made with RESUME ready to send, consumed by ACCEPT.
 //
 //      RESUME   ->  conversation id, epoch, salt, e, commit      mac1
 //      ACCEPT   <-  salt, e, commit
 //
-// The carrier's entropy comes from the root, which both ends hold, and from three key agreements: ee makes every carrier
-// its own secret, es and se bring in both identity keys. A stolen root without them yields nothing.
+// The carrier's entropy comes from the root, which both ends hold, and from three key agreements. ee makes every
+// carrier its own secret, es and se bring in both identity keys. A stolen root without them yields nothing.
 
 package import Codec
 internal import Wire

@@ -1,5 +1,5 @@
-// The server's side of a resume, in two steps: first what is cheap and needs the conversation, then the key agreements,
-// which need it no longer and so can run without holding the vault's lock.
+// The server's end of a resume, in two steps. First comes what is cheap and needs the conversation. The key
+// agreements after it need it no longer, so they run without holding the vault's lock.
 
 package import Codec
 internal import Wire
@@ -27,7 +27,7 @@ package enum ResumeResponder {
         guard hasValidMac(resume, server: conversation.server) else { throw .peer(.wrongMac) }
         guard !conversation.isExpired(at: now) else { throw .peer(.conversationExpired) }
 
-        // After this at most two steps lie between the stored root and any epoch that is accepted, so a stranger
+        // After this at most two steps lie between the stored root and any epoch that is accepted. So a stranger
         // cannot make the server run the ratchet far.
         try conversation.ratchetLeavingGrace(at: now)
         let latest = conversation.dueEpoch(at: now).addingReportingOverflow(1)
@@ -54,8 +54,8 @@ package enum ResumeResponder {
     }
 }
 
-/// A RESUME whose sender holds the root. Whether it also holds the device's private key shows only with the first frame
-/// it sends on the carrier: a recorded RESUME comes this far, but no further.
+/// A RESUME whose sender holds the root. Whether it also holds the device's private key shows only with the first
+/// frame it sends on the carrier. A recorded RESUME comes this far, but no further.
 package struct AuthenticResume: ~Copyable, Sendable {
     private let message: ResumeMessage
     private let root: Secret

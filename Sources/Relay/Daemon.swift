@@ -97,7 +97,7 @@ package final class Daemon: Sendable {
         var light: [Mailbox] = []
         var heavy: [Mailbox] = []
         // The other half is for the applications or services next to the daemon, and for the kernel: on two cores
-        // a second shard makes connections and small messages dearer (docs/DESIGN.md, section 15).
+        // a second shard makes connections and small messages dearer (docs/EXPERIMENTS.md, "Loops, shards and turns").
         for _ in 0..<(settings.shards > 0 ? settings.shards : (cores + 1) / 2) {
             light.append(try Mailbox())
             heavy.append(try Mailbox())

@@ -1,4 +1,4 @@
-// Streams that fill a thread are carried by another one than those that do not (docs/DESIGN.md, section 4).
+// Streams that fill a thread are carried by another one than those that do not (docs/DESIGN.md, "Threads").
 
 import Foundation
 import Glibc

@@ -96,7 +96,7 @@ enum FrameRules {
             case .shared: .when(.everyStreamEnded)
             default: .never
             }
-        case .withdraw: .when(.oneAtATime)
+        case .withdraw: kind == .moving ? .never : .when(.oneAtATime)
         default: .never
         }
     }
