@@ -18,7 +18,7 @@ package final class MemoryVault: ConversationVault {
     package static let usualPerDevice = 1024
 
     /// Moves a conversation's ratchet on as time passes.
-    typealias Ratchet = @Sendable (inout Conversation, ContinuousClock.Instant) throws(PairingError) -> Void
+    typealias Ratchet = @Sendable (inout Conversation, Moment) throws(PairingError) -> Void
 
     /// `capacity` is the most conversations it holds at once, `perDevice` the most of one device: the oldest goes, so
     /// that no device can fill the vault.
@@ -46,7 +46,7 @@ package final class MemoryVault: ConversationVault {
     }
 
     package func withConversation<R: ~Copyable, E: Error>(
-        _ id: ConversationID, at now: ContinuousClock.Instant, _ body: (inout Conversation) throws(E) -> R
+        _ id: ConversationID, at now: Moment, _ body: (inout Conversation) throws(E) -> R
     ) throws(E) -> R? {
         guard let slot = table.withLock({ $0.slots[id] }) else { return nil }
         return try slot.withConversation { (conversation) throws(E) in
@@ -56,30 +56,30 @@ package final class MemoryVault: ConversationVault {
     }
 
     @discardableResult
-    package func touch(_ id: ConversationID, at now: ContinuousClock.Instant) -> Bool {
+    package func touch(_ id: ConversationID, at now: Moment) -> Bool {
         touch(id, at: now, isInUse: false)
     }
 
     @discardableResult
-    package func touch(_ id: ConversationID, at now: ContinuousClock.Instant, isInUse: Bool) -> Bool {
+    package func touch(_ id: ConversationID, at now: Moment, isInUse: Bool) -> Bool {
         table.withLock { $0.slots[id] }?.touch(at: now, isInUse) ?? false
     }
 
     package func begin(
-        stream number: UInt64, in id: ConversationID, at now: ContinuousClock.Instant, isInUse: Bool
+        stream number: UInt64, in id: ConversationID, at now: Moment, isInUse: Bool
     ) -> StreamBeginning {
         guard let slot = table.withLock({ $0.slots[id] }), slot.touch(at: now, isInUse) else { return .tooLate }
         return slot.begunStreams.withLock { $0.begin(number) } ? .begun : .withdrawn
     }
 
     package func withdraw(
-        streams numbers: [UInt64], in id: ConversationID, at now: ContinuousClock.Instant
+        streams numbers: [UInt64], in id: ConversationID, at now: Moment
     ) -> [UInt64] {
         guard let slot = table.withLock({ $0.slots[id] }), slot.isLive(at: now) else { return numbers }
         return slot.begunStreams.withLock { begun in numbers.filter { !begun.withdraw($0) } }
     }
 
-    package func isLive(_ id: ConversationID, at now: ContinuousClock.Instant) -> Bool {
+    package func isLive(_ id: ConversationID, at now: Moment) -> Bool {
         table.withLock { $0.slots[id] }?.isLive(at: now) ?? false
     }
 
@@ -88,7 +88,7 @@ package final class MemoryVault: ConversationVault {
     }
 
     @discardableResult
-    package func sweep(at now: ContinuousClock.Instant) -> Int {
+    package func sweep(at now: Moment) -> Int {
         var removed = 0
         for (id, slot) in table.withLock({ $0.slots }) where slot.sweep(at: now, ratchet) == .removed {
             removed += 1
@@ -169,7 +169,7 @@ private final class Slot: Sendable {
     }
 
     /// Notes a use; false if the conversation is gone or has expired.
-    func touch(at now: ContinuousClock.Instant, _ isInUse: Bool) -> Bool {
+    func touch(at now: Moment, _ isInUse: Bool) -> Bool {
         conversation.withLock { slot in
             guard (isInUse ? slot?.isAged(at: now) : slot?.isExpired(at: now)) == false else { return false }
             slot?.touch(at: now)
@@ -177,7 +177,7 @@ private final class Slot: Sendable {
         }
     }
 
-    func isLive(at now: ContinuousClock.Instant) -> Bool {
+    func isLive(at now: Moment) -> Bool {
         withConversation { conversation in !conversation.isExpired(at: now) } ?? false
     }
 
@@ -187,7 +187,7 @@ private final class Slot: Sendable {
     }
 
     /// Wipes the conversation if it has expired, moves its ratchet on if not.
-    func sweep(at now: ContinuousClock.Instant, _ ratchet: MemoryVault.Ratchet) -> SweepResult {
+    func sweep(at now: Moment, _ ratchet: MemoryVault.Ratchet) -> SweepResult {
         conversation.withLock { slot in
             guard var conversation = slot.take() else { return .removed }
             if conversation.isExpired(at: now) { return .removed }

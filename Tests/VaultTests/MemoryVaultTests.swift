@@ -10,7 +10,7 @@ import Testing
 struct MemoryVaultTests {
     private let vault = MemoryVault(capacity: 4)
     private let ends = Ends()
-    private var start: ContinuousClock.Instant { ends.start }
+    private var start: Moment { ends.start }
 
     @Test("A stored conversation is found under its id, others are not")
     func find() throws {
@@ -217,7 +217,7 @@ struct MemoryVaultTests {
 
     /// Stores a new conversation and returns its id.
     @discardableResult
-    private func store(in vault: MemoryVault, at now: ContinuousClock.Instant? = nil) throws -> ConversationID {
+    private func store(in vault: MemoryVault, at now: Moment? = nil) throws -> ConversationID {
         let id = ends.mint.mint()
         try vault.store(try ends.conversation(id: id, at: now ?? start))
         return id

@@ -492,7 +492,7 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
     }
 
     private func lookAfterConversation() {
-        let now = ContinuousClock.now
+        let now = shard.moment
         // A stream counts for its own conversation, and as long as the server counts it too.
         if let present = shared.conversation,
             carriers.values.contains(where: { $0.belongs(to: present) && $0.hasUnendedStream })

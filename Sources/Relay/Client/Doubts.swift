@@ -415,7 +415,7 @@ extension ClientRole {
     /// What became of a conversation's streams can be asked in that conversation only.
     func forgetUnanswerable() {
         guard !doubts.openings.isEmpty else { return }
-        let present = shared.hasConversation(at: .now) ? shared.conversation : nil
+        let present = shared.hasConversation(at: shard.moment) ? shared.conversation : nil
         if doubts.conversation != present { giveUpDoubts("the conversation with the server is over") }
     }
 

@@ -29,7 +29,7 @@ final class Pairer: Sleeper {
     /// shard asked a moment ago) is done.
     func request(urgently: Bool, renewing: Bool = false) {
         guard attempt == nil, unconfirmed == nil else { return }
-        guard renewing || !role.shared.hasConversation(at: .now) else { return }
+        guard renewing || !role.shared.hasConversation(at: role.shard.moment) else { return }
         if let retry {
             guard urgently, !isRetryFixed else { return }
             retry.cancel()

@@ -251,7 +251,7 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
     }
 
     func takesOver(_ carrier: Carrier) {
-        if shard.isDraining || !shared.vault.isLive(carrier.peer.conversation, at: .now) { carrier.retire() }
+        if shard.isDraining || !shared.vault.isLive(carrier.peer.conversation, at: shard.moment) { carrier.retire() }
     }
 
     func carrierIsShared(_ carrier: Carrier) { trunks[carrier.peer.conversation, default: []].append(carrier) }
@@ -285,7 +285,7 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
         let id = carrier.peer.conversation
         // Every shard of the client says so.
         defer { carrier.end(.orderly) }
-        guard shared.vault.isLive(id, at: .now) else { return }
+        guard shared.vault.isLive(id, at: shard.moment) else { return }
         shared.vault.remove(id)
         shard.emit(.conversationEnded("device \(shared.name(of: carrier.peer.device)) logged off"))
         for mailbox in loops.mailboxes {
@@ -338,7 +338,7 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
     }
 
     func wake(_ timer: Timer, now: Nanoseconds) {
-        let moment = ContinuousClock.now
+        let moment = shard.moment
         for (id, carrier) in carriers where confirmations[id] == nil {
             if carrier.hasStream {
                 shared.vault.touch(carrier.peer.conversation, at: moment, isInUse: true)

@@ -25,7 +25,7 @@ final class RolesBench {
             shards = try mailboxes.enumerated().map { index, mailbox in
                 try Shard(
                     index: index, kind: loops.kind(of: index), mailbox: mailbox, clock: { clock.now },
-                    timeAsleep: timeAsleep, emit: { _ in })
+                    sinceBoot: { clock.now + timeAsleep() }, emit: { _ in })
             }
         }
 
