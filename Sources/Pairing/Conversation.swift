@@ -38,7 +38,15 @@ package struct Conversation: ~Copyable, Sendable {
 
     /// Whether its idle time or its lifetime is over. Nothing may be derived from it then.
     package func isExpired(at now: Moment) -> Bool {
-        now - lastUsed >= lifetimes.idle || isAged(at: now)
+        now >= expiry
+    }
+
+    /// When its idle time or its lifetime is over, if it is not used again.
+    package var expiry: Moment { min(lastUsed + lifetimes.idle, pairedAt + lifetimes.lifetime) }
+
+    /// When something is to be done for it, if it is not used again: it expires, or another epoch begins.
+    package func nextStep(after now: Moment) -> Moment {
+        min(expiry, pairedAt + lifetimes.epoch * (Int64(dueEpoch(at: now)) + 1))
     }
 
     /// Whether its lifetime is over, however much it is used.

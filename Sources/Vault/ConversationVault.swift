@@ -61,12 +61,20 @@ package protocol ConversationVault: Sendable {
     /// Whether the conversation is here and has not expired at `now`. Prolongs nothing.
     func isLive(_ id: ConversationID, at now: Moment) -> Bool
 
+    /// When the conversation expires if it is not used again; nil if it is unknown or has expired at `now`. Prolongs
+    /// nothing.
+    func expiry(of id: ConversationID, at now: Moment) -> Moment?
+
     /// Ends a conversation now: its root is wiped before this returns.
     func remove(_ id: ConversationID)
 
     /// Removes every conversation that has expired at `now`, moves the ratchet of the others on, and returns how many
-    /// were removed. To be called every so often, at least once per epoch.
+    /// were removed. To be called when ``nextSweep`` has come, or soon after.
     @discardableResult func sweep(at now: Moment) -> Int
+
+    /// When the first conversation expires or an epoch of one ends: no sweep has anything to do before. It may be too
+    /// early, because of uses since the last sweep. Nil without conversations.
+    var nextSweep: Moment? { get }
 
     /// How many conversations there are, those included that have expired since the last sweep.
     var count: Int { get }

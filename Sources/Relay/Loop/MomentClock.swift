@@ -8,8 +8,10 @@ struct MomentClock: Sendable {
     /// Nanoseconds between 1970 and the boot, by the wall clock of the beginning.
     private let boot: Int64
 
-    /// The wall clock says `wall` nanoseconds since 1970 when it is `sinceBoot` nanoseconds since boot.
-    init(wall: Int64, sinceBoot: Nanoseconds) { boot = wall &- Int64(clamping: sinceBoot) }
+    /// `wall` is asked for nanoseconds since 1970, and `sinceBoot` for those since boot: now, and never again.
+    init(wall: () -> Int64 = wallNow, sinceBoot: () -> Nanoseconds = nowSinceBoot) {
+        boot = wall() &- Int64(clamping: sinceBoot())
+    }
 
     /// The moment that is `sinceBoot` nanoseconds after boot. Rises with it.
     func moment(sinceBoot: Nanoseconds) -> Moment {
@@ -18,9 +20,11 @@ struct MomentClock: Sendable {
     }
 
     /// That of this process.
-    static let ofProcess: MomentClock = {
-        var time = timespec()
-        clock_gettime(CLOCK_REALTIME, &time)
-        return MomentClock(wall: Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec), sinceBoot: nowSinceBoot())
-    }()
+    static let ofProcess = MomentClock()
+}
+
+private func wallNow() -> Int64 {
+    var time = timespec()
+    clock_gettime(CLOCK_REALTIME, &time)
+    return Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
 }

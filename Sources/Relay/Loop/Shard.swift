@@ -44,7 +44,7 @@ final class Shard {
     @exclusivity(unchecked) private var momentOfTurn: Moment?
     private let clock: () -> Nanoseconds
     private let sinceBoot: () -> Nanoseconds
-    private let timers = Timers()
+    let timers = Timers()
     private let polls: Bool
     @exclusivity(unchecked) private var polling = Polling()
     @exclusivity(unchecked) private var again: [any LastingDriver] = []

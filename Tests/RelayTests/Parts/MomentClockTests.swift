@@ -9,17 +9,27 @@ import Testing
 
     @Test("The first moment is the wall clock's, and each later one as much later as the time since boot")
     func rises() {
-        let clock = MomentClock(wall: 1_800_000_000_123_999_999, sinceBoot: 500 * second)
+        let clock = MomentClock(wall: { 1_800_000_000_123_999_999 }, sinceBoot: { 500 * second })
         #expect(clock.moment(sinceBoot: 500 * second) == Moment(milliseconds: 1_800_000_000_123))
         #expect(clock.moment(sinceBoot: 500 * second + 1) == Moment(milliseconds: 1_800_000_000_124))
         #expect(clock.moment(sinceBoot: 560 * second) == Moment(milliseconds: 1_800_000_060_123))
         #expect(clock.moment(sinceBoot: .max) > clock.moment(sinceBoot: 560 * second))
     }
 
+    @Test("A wall clock that is set back or forward after the start prolongs and shortens no life", arguments: [-1, 1])
+    func set(_ days: Int64) {
+        var (wall, sinceBoot) = (Int64(1_800_000_000_000_000_000), 7 * second)
+        let clock = MomentClock(wall: { wall }, sinceBoot: { sinceBoot })
+        let start = clock.moment(sinceBoot: sinceBoot)
+        wall += days * 86_400_000_000_000
+        sinceBoot += 3600 * second
+        #expect(clock.moment(sinceBoot: sinceBoot) - start == .seconds(3600))
+    }
+
     @Test("Two hosts that booted at different times agree on what time it is")
     func hosts() {
-        let young = MomentClock(wall: 1_800_000_000_000_000_000, sinceBoot: second)
-        let old = MomentClock(wall: 1_800_000_009_000_000_000, sinceBoot: 1_000_000 * second)
+        let young = MomentClock(wall: { 1_800_000_000_000_000_000 }, sinceBoot: { second })
+        let old = MomentClock(wall: { 1_800_000_009_000_000_000 }, sinceBoot: { 1_000_000 * second })
         #expect(young.moment(sinceBoot: 11 * second) == old.moment(sinceBoot: 1_000_001 * second))
     }
 
