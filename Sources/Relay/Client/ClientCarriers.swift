@@ -100,6 +100,7 @@ extension ClientRole {
             backoff.gotThrough()
             tell(shared.watch.answers(at: shard.now))
             shard.counters.resumes &+= 1
+            shared.hasCarrier(of: carrier.peer.conversation)
             adopt(carrier)
             give(carrier)
             if carrier.phase != .closed { carrier.advance() }

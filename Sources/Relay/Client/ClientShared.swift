@@ -29,6 +29,8 @@ final class ClientShared: Sendable {
         var wasUseful = false
         /// What the client is ahead of the server by: 1/64 of the time the conversation may rest or live.
         var margin = Duration.zero
+        /// By conversation, as long as it has carriers.
+        var tenures: [ConversationID: Tenure] = [:]
 
         /// Whether the conversation's time is over. A client stops a little (1/64) before the server, whose
         /// clock may be ahead: what it would open last must not be refused.
@@ -54,6 +56,13 @@ final class ClientShared: Sendable {
         }
     }
     private let state = Mutex(State())
+
+    private struct Tenure {
+        /// On all loops and between them.
+        var carriers = 0
+        /// Another conversation has taken its place.
+        var isReplaced = false
+    }
 
     /// Whether the server answers, for the log.
     let watch: ServerWatch
@@ -86,6 +95,7 @@ final class ClientShared: Sendable {
     func establish(_ conversation: consuming Conversation) -> UInt64 {
         let box = Handoff(conversation)
         return state.withLock { state in
+            if let former = state.conversation?.id { state.tenures[former]?.isReplaced = true }
             state.conversation = box.take()
             let lifetimes = state.conversation?.lifetimes ?? Lifetimes()
             state.margin = min(lifetimes.idle, lifetimes.lifetime) / 64
@@ -93,6 +103,20 @@ final class ClientShared: Sendable {
             state.wasUseful = false
             state.generation += 1
             return state.generation
+        }
+    }
+
+    /// A carrier of conversation `id` has been opened.
+    func hasCarrier(of id: ConversationID) { state.withLock { $0.tenures[id, default: Tenure()].carriers += 1 } }
+
+    /// A carrier of conversation `id` has ended or is about to. True for the last one of a conversation that another
+    /// has replaced.
+    func lostCarrier(of id: ConversationID) -> Bool {
+        state.withLock { state in
+            guard var tenure = state.tenures[id] else { return false }
+            tenure.carriers -= 1
+            state.tenures[id] = tenure.carriers > 0 ? tenure : nil
+            return tenure.carriers == 0 && tenure.isReplaced
         }
     }
 

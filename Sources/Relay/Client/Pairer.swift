@@ -96,6 +96,7 @@ final class Pairer: Sleeper {
         case .answered(let carrier, let conversation):
             unconfirmed = (carrier, conversation)
             confirmDeadline = role.shard.arm(self, after: role.shared.settings.timeouts.answer.nanoseconds)
+            role.shared.hasCarrier(of: carrier.peer.conversation)
             role.adopt(carrier)
             carrier.advance()
         }
