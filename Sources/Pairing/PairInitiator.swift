@@ -42,7 +42,7 @@ package struct PairInitiator: ~Copyable, Sendable {
     /// Reads PAIRED. When this returns, the server has proved three things: it has the private key of `server`, it
     /// knows this device, and it answers this very PAIR.
     package consuming func receive(
-        _ paired: [UInt8], at now: ContinuousClock.Instant
+        _ paired: [UInt8], at now: Moment
     ) throws(PairingError) -> Paired {
         let message = try parsing { () throws(WireError) in try PairedMessage(parsing: paired) }
         handshake.mixHash(message.preamble)

@@ -13,7 +13,7 @@ package import Codec
     /// The handshake has ended: derives everything the conversation starts with. The chaining key ends here.
     init(
         _ handshake: consuming HandshakeResult, id: ConversationID, nonce: UInt64, device: PublicKey, server: PublicKey,
-        lifetimes: Lifetimes, at now: ContinuousClock.Instant, for end: Endpoint
+        lifetimes: Lifetimes, at now: Moment, for end: Endpoint
     ) throws(CodecError) {
         let context = CarrierContext(
             phase: .pairing, transcript: handshake.hash,

@@ -20,7 +20,7 @@ package enum ResumeResponder {
     /// hashes only. On success remembers it; on an error the conversation is as it was, except that its ratchet may
     /// have followed the time. Never a use of the conversation: that is the carrier's CONFIRM.
     package static func authenticate(
-        _ resume: [UInt8], conversation: inout Conversation, at now: ContinuousClock.Instant
+        _ resume: [UInt8], conversation: inout Conversation, at now: Moment
     ) throws(PairingError) -> AuthenticResume {
         let message = try parsing { () throws(WireError) in try ResumeMessage(parsing: resume) }
         guard message.conversationID == conversation.id.bytes else { throw .local(.wrongConversation) }
@@ -47,7 +47,7 @@ package enum ResumeResponder {
 
     /// Both steps at once.
     package static func respond(
-        to resume: [UInt8], conversation: inout Conversation, identity: Identity, at now: ContinuousClock.Instant
+        to resume: [UInt8], conversation: inout Conversation, identity: Identity, at now: Moment
     ) throws(PairingError) -> ResumeResponse {
         let authentic = try authenticate(resume, conversation: &conversation, at: now)
         return try authentic.accept(identity: identity)

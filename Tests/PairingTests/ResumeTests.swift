@@ -11,16 +11,16 @@ struct ResumeTests {
     private let ends = TestEnds(
         lifetimes: Lifetimes(epoch: .seconds(60), idle: .seconds(600), lifetime: .seconds(6000)))
 
-    private func epochs(_ count: Double) -> ContinuousClock.Instant { ends.start + .seconds(60 * count) }
+    private func epochs(_ count: Double) -> Moment { ends.start + .seconds(60 * count) }
 
-    private func initiate(_ pair: inout TestPair, at now: ContinuousClock.Instant) throws(PairingError)
+    private func initiate(_ pair: inout TestPair, at now: Moment) throws(PairingError)
         -> ResumeInitiator
     {
         try ResumeInitiator(conversation: &pair.device.conversation, identity: ends.device, at: now)
     }
 
     private func respond(
-        to resume: [UInt8], _ pair: inout TestPair, at now: ContinuousClock.Instant
+        to resume: [UInt8], _ pair: inout TestPair, at now: Moment
     ) throws(PairingError) -> ResumeResponse {
         try ResumeResponder.respond(
             to: resume, conversation: &pair.server.conversation, identity: ends.server, at: now)

@@ -45,6 +45,8 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
     /// Nothing is left to do but to log off.
     private(set) var hasLeft = false
     private var hasLoggedOff = false
+    /// Carriers that are about to end and are not counted for their conversation any more.
+    private var departing: Set<Ticket> = []
 
     /// A stream is opened so often again because the conversation was over.
     static let patience = 3
@@ -293,10 +295,18 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
         let conversation = shared.conversation
         if trunk?.belongs(to: conversation) == false { retireTrunk() }
         for carrier in pool.takeAll() where !carrier.belongs(to: conversation) || !pool.put(carrier) {
-            carrier.end(.orderly)
+            part(with: carrier)
         }
         forgetUnanswerable()
         refill()
+    }
+
+    /// Ends a carrier without a stream that is not needed any more.
+    func part(with carrier: Carrier) { logsOff(on: carrier) ? carrier.sayBye() : carrier.end(.orderly) }
+
+    /// Another conversation has replaced the carrier's, and it is the last one of that: nobody needs the old one now.
+    func logsOff(on carrier: Carrier) -> Bool {
+        departing.insert(carrier.ticket).inserted && shared.lostCarrier(of: carrier.peer.conversation)
     }
 
     /// Counts `carrier` among this shard's.
@@ -334,7 +344,7 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
 
     func carrierIsIdle(_ carrier: Carrier) {
         guard let present = shared.alive(at: shard.moment), carrier.belongs(to: present) || shard.isDraining else {
-            return carrier.end(.orderly)
+            return part(with: carrier)
         }
         if shard.kind == .heavy, !shard.isDraining, !carrier.isRetiring, !carrier.link.hungUp {
             carrier.isMisplaced = true
@@ -426,6 +436,7 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
 
     func carrierClosed(_ carrier: Carrier, _ end: CarrierEnd) {
         guard takeOut(carrier) else { return }
+        if departing.remove(carrier.ticket) == nil { _ = shared.lostCarrier(of: carrier.peer.conversation) }
         forgetDoubts(of: carrier)
         if doubts.hasNew { seekAnswers() }
         if shard.kind == .heavy { loops.isBack(inPairWith: shard.index) }
@@ -492,7 +503,7 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
     }
 
     private func lookAfterConversation() {
-        let now = ContinuousClock.now
+        let now = shard.moment
         // A stream counts for its own conversation, and as long as the server counts it too.
         if let present = shared.conversation,
             carriers.values.contains(where: { $0.belongs(to: present) && $0.hasUnendedStream })

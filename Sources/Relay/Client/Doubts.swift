@@ -241,6 +241,8 @@ extension ClientRole {
         if let question = carrier.withdrawing, now &- min(question.since, now) >= timings.deadAfter {
             return carrier.lost(.local(.noAnswer))
         }
+        // When it was heard, something that was sent there had not arrived yet. By now it has.
+        if carrier.isSuspect { carrierIsHeard(carrier) }
         guard carrier.expectedAt > carrier.lastHeard || carrier.withdrawing != nil else {
             carrier.isWatched = false
             return
@@ -277,12 +279,15 @@ extension ClientRole {
         setAside(carrier)
         carrier.due.insert(.ping)
         carrier.isAsked = true
-        if !carrier.isWatched {
-            carrier.isWatched = true
-            doubts.overdue.append(Doubts.Expectation(carrier: carrier.ticket, since: shard.now))
-            armDoubts()
-        }
+        watchSuspect(carrier, since: shard.now)
         carrier.phase == .shared ? carrier.flushSoon() : carrier.advance()
+    }
+
+    private func watchSuspect(_ carrier: Carrier, since: Nanoseconds) {
+        guard !carrier.isWatched else { return }
+        carrier.isWatched = true
+        doubts.overdue.append(Doubts.Expectation(carrier: carrier.ticket, since: since))
+        armDoubts()
     }
 
     private func setAside(_ carrier: Carrier) {
@@ -293,8 +298,8 @@ extension ClientRole {
     }
 
     func carrierIsHeard(_ carrier: Carrier) {
-        // It may have been said long ago. What is said here must arrive as well.
-        guard !carrier.isRepeating else { return }
+        // It may have been said long ago. What is said here must arrive as well; whether it does is looked at soon.
+        guard !carrier.isRepeating else { return watchSuspect(carrier, since: carrier.lastHeard &- 1) }
         carrier.isSuspect = false
         carrier.isAsked = false
         for number in doubts.numbers(on: carrier) where doubts.isUnasked(number) { settle(number) }
@@ -414,7 +419,7 @@ extension ClientRole {
     /// What became of a conversation's streams can be asked in that conversation only.
     func forgetUnanswerable() {
         guard !doubts.openings.isEmpty else { return }
-        let present = shared.hasConversation(at: .now) ? shared.conversation : nil
+        let present = shared.hasConversation(at: shard.moment) ? shared.conversation : nil
         if doubts.conversation != present { giveUpDoubts(.conversationOver) }
     }
 

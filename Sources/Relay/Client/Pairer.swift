@@ -29,7 +29,7 @@ final class Pairer: Sleeper {
     /// shard asked a moment ago) is done.
     func request(urgently: Bool, renewing: Bool = false) {
         guard attempt == nil, unconfirmed == nil else { return }
-        guard renewing || !role.shared.hasConversation(at: .now) else { return }
+        guard renewing || !role.shared.hasConversation(at: role.shard.moment) else { return }
         if let retry {
             guard urgently, !isRetryFixed else { return }
             retry.cancel()
@@ -96,6 +96,7 @@ final class Pairer: Sleeper {
         case .answered(let carrier, let conversation):
             unconfirmed = (carrier, conversation)
             confirmDeadline = role.shard.arm(self, after: role.shared.settings.timeouts.answer.nanoseconds)
+            role.shared.hasCarrier(of: carrier.peer.conversation)
             role.adopt(carrier)
             carrier.advance()
         }

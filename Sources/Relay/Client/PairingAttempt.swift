@@ -26,13 +26,14 @@ final class PairingAttempt: Driver, Sleeper {
     private var reader = HandshakeReader(wanted: [.paired])
     /// When PAIR left. The client counts the conversation's time from here, so that it never believes in
     /// one that the server, which counts from PAIR's arrival, has given up.
-    private var sentAt = ContinuousClock.now
+    private var sentAt: Moment
     private var isAnswered = false
     private var isOver = false
 
     init(_ role: ClientRole, completion: @escaping (PairingResult) -> Void) {
         self.role = role
         self.completion = completion
+        sentAt = role.shard.moment
     }
 
     func start() {
@@ -87,7 +88,7 @@ final class PairingAttempt: Driver, Sleeper {
     }
 
     private func send(_ message: [UInt8]) {
-        sentAt = .now
+        sentAt = role.shard.moment
         guard let endpoint, endpoint.sendWhole(message) else {
             return finish(.failed("the server closed the connection"))
         }

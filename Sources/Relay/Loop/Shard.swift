@@ -6,6 +6,7 @@
 internal import CLinux
 internal import Codec
 internal import Glibc
+internal import Pairing
 
 /// What a shard serves: the client's or the server's half of the tunnel.
 protocol Role: AnyObject {
@@ -40,11 +41,10 @@ final class Shard {
     // Accesses to these need no check at run time: none of them lasts while something else is called.
     /// The clock, as of this turn.
     @exclusivity(unchecked) private(set) var now: Nanoseconds
-    @exclusivity(unchecked) private var momentOfTurn: ContinuousClock.Instant?
+    @exclusivity(unchecked) private var momentOfTurn: Moment?
     private let clock: () -> Nanoseconds
-    /// How long the machine has slept since it started, which `now` does not count.
-    let timeAsleep: () -> Nanoseconds
-    private let timers = Timers()
+    private let sinceBoot: () -> Nanoseconds
+    let timers = Timers()
     private let polls: Bool
     @exclusivity(unchecked) private var polling = Polling()
     @exclusivity(unchecked) private var again: [any LastingDriver] = []
@@ -63,14 +63,15 @@ final class Shard {
     /// The drain time is over: what still comes from another loop is ended at once.
     private(set) var isCut = false
 
-    /// `clock` is the monotonic clock, and `timeAsleep` what that leaves out, except in tests; without `polls` waiting is always sleeping.
+    /// `clock` is the monotonic clock, and `sinceBoot` the one that counts sleep, except in tests; without `polls`
+    /// waiting is always sleeping.
     init(
         index: Int, kind: LoopKind = .only, mailbox: Mailbox, polls: Bool = false,
-        clock: @escaping () -> Nanoseconds = monotonicNow, timeAsleep: @escaping () -> Nanoseconds = Relay.timeAsleep,
+        clock: @escaping () -> Nanoseconds = monotonicNow, sinceBoot: @escaping () -> Nanoseconds = nowSinceBoot,
         emit: @escaping @Sendable (RelayEvent) -> Void
     ) throws(RelayError) {
         self.clock = clock
-        self.timeAsleep = timeAsleep
+        self.sinceBoot = sinceBoot
         self.polls = polls
         now = clock()
         self.index = index
@@ -86,11 +87,17 @@ final class Shard {
 
     /// The clock of lifetimes, which goes on while the machine sleeps, as of this turn: read when first asked
     /// for.
-    var moment: ContinuousClock.Instant {
+    var moment: Moment {
         if let momentOfTurn { return momentOfTurn }
-        let moment = ContinuousClock.now
+        let moment = MomentClock.ofProcess.moment(sinceBoot: sinceBoot())
         momentOfTurn = moment
         return moment
+    }
+
+    /// How long the machine has slept since it started, which `now` does not count.
+    func timeAsleep() -> Nanoseconds {
+        let total = sinceBoot()
+        return total &- min(clock(), total)
     }
 
     /// Wakes `sleeper` in `delay` nanoseconds.

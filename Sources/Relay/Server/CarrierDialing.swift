@@ -64,23 +64,23 @@ func isShortage(_ error: Int32) -> Bool {
 
 extension TargetSeeker {
     /// Connecting failed: tells the log what happened, and the client as much as it may know.
-    func refuse(for failure: TargetFailure) {
+    func refuse(for failure: TargetFailure, trying tried: [SocketAddress] = []) {
         if let role = seekingCarrier.owner as? ServerRole, let service = soughtService {
             let route = role.shared.route(service, for: seekingCarrier.peer.device)
             seekingCarrier.shard.emit(
                 .targetFailed(
-                    service, target: route?.target.description ?? "?", device: role.place(of: seekingCarrier),
+                    service, target: route?.inWords(trying: tried) ?? "?", device: role.place(of: seekingCarrier),
                     failure.text(limit: route?.limit)))
         }
         refuse(failure.reason)
     }
 
     /// The same for how a dialling ended that did not connect.
-    func refuse(after result: DialResult) {
+    func refuse(after result: DialResult, trying tried: [SocketAddress]) {
         switch result {
         case .connected: return
-        case .failed(let error): refuse(for: .error(error))
-        case .timedOut: refuse(for: .timedOut)
+        case .failed(let error): refuse(for: .error(error), trying: tried)
+        case .timedOut: refuse(for: .timedOut, trying: tried)
         }
     }
 
@@ -138,13 +138,13 @@ extension Carrier: TargetSeeker {
     }
 
     func dialled(_ result: DialResult) {
-        dial = nil
+        let tried = dial.take()?.addresses ?? []
         switch result {
         case .connected(let target):
             resetWhenClosed(target.fd, true)
             target.resetsByDefault = true
             connected(target)
-        case .failed, .timedOut: refuse(after: result)
+        case .failed, .timedOut: refuse(after: result, trying: tried)
         }
     }
 }

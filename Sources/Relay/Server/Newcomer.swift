@@ -69,8 +69,9 @@ final class Newcomer: Driver, Sleeper {
         let answer = Answer(self)
         let mailbox = role.shard.mailbox
         let shared = shared
+        let moment = role.shard.moment
         let isQueued = shared.pairingWorkers.run {
-            let result = Self.respond(to: message, shared)
+            let result = Self.respond(to: message, shared, at: moment)
             mailbox.post { _ in answer.newcomer?.answered(result) }
         }
         if !isQueued { turnAway("too many pairings under way") }
@@ -87,11 +88,13 @@ final class Newcomer: Driver, Sleeper {
         let paired: Handoff<Paired>
     }
 
-    private static func respond(to message: [UInt8], _ shared: ServerShared) -> Result<Response, PairingError> {
+    private static func respond(
+        to message: [UInt8], _ shared: ServerShared, at now: Moment
+    ) -> Result<Response, PairingError> {
         do throws(PairingError) {
             let response = try PairResponder.respond(
                 to: message, identity: shared.identity, mint: shared.mint, lifetimes: shared.settings.conversation,
-                isKnown: { shared.devices[$0] != nil }, at: .now)
+                isKnown: { shared.devices[$0] != nil }, at: now)
             return .success(Response(reply: response.reply, paired: Handoff(response.paired)))
         } catch {
             return .failure(error)
@@ -141,7 +144,7 @@ final class Newcomer: Driver, Sleeper {
 
     /// The cheap half, under the vault's lock: whether the peer holds the root.
     private func authenticate(_ message: [UInt8], _ id: ConversationID) -> AuthenticResume? {
-        let now = ContinuousClock.now
+        let now = role.shard.moment
         let authentic = try? shared.vault.withConversation(id, at: now) { (conversation) throws(PairingError) in
             try ResumeResponder.authenticate(message, conversation: &conversation, at: now)
         }

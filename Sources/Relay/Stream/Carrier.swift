@@ -223,7 +223,11 @@ final class Carrier: LastingDriver, Sleeper {
             guard receive(), transmit() else { return }
             rekeyIfDue()
             guard outStart == outEnd, due.isEmpty else { continue }
-            if hasLeftShared { return leave() }
+            if hasLeftShared {
+                guard owner.logsOff(on: self) else { return leave() }
+                due.insert(.bye)
+                advanceOnceMore = true
+            }
         } while advanceOnceMore
         if link.failed { watchBreak() }
         if isMisplaced { leaveForOtherLoop() }

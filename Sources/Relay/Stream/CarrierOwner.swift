@@ -38,12 +38,18 @@ protocol CarrierOwner: AnyObject {
     func carrierIsHeard(_ carrier: Carrier)
     /// The server refused a stream, which is reset (client only).
     func carrier(_ carrier: Carrier, wasRefused service: ServiceID?, _ reason: CloseReason)
+    /// Whether this carrier, which is about to leave, is the one to say BYE; true at most once (client only).
+    func logsOff(on carrier: Carrier) -> Bool
     /// The peer logged off.
     func carrierSaidBye(_ carrier: Carrier)
     /// What carriers of this peer may cost their loop.
     func allowance(of peer: Peer) -> Allowance
     /// The last call: the carrier is closed.
     func carrierClosed(_ carrier: Carrier, _ end: CarrierEnd)
+}
+
+extension CarrierOwner {
+    func logsOff(on carrier: Carrier) -> Bool { false }
 }
 
 /// Why a server took nothing of a stream.

@@ -25,8 +25,12 @@ package final class CarrierPair {
     package init(client clientKeys: consuming CarrierKeys, server serverKeys: consuming CarrierKeys)
         throws(RelayError)
     {
-        near = try Shard(index: 0, mailbox: try Mailbox(), clock: { 1_000_000_000_000 }, emit: { _ in })
-        far = try Shard(index: 1, mailbox: try Mailbox(), clock: { 1_000_000_000_000 }, emit: { _ in })
+        near = try Shard(
+            index: 0, mailbox: try Mailbox(), clock: { 1_000_000_000_000 }, sinceBoot: { 1_000_000_000_000 },
+            emit: { _ in })
+        far = try Shard(
+            index: 1, mailbox: try Mailbox(), clock: { 1_000_000_000_000 }, sinceBoot: { 1_000_000_000_000 },
+            emit: { _ in })
         let link = try Self.sockets()
         let (entry, exit) = (try Self.sockets(), try Self.sockets())
         application = entry.0

@@ -102,7 +102,7 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
     }
 
     func dialled(_ result: DialResult) {
-        dial = nil
+        let tried = dial.take()?.addresses ?? []
         switch result {
         case .connected(let target):
             resetWhenClosed(target.fd, true)
@@ -112,7 +112,7 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
             app = target
             if let doomed { return breakOff(doomed) }
             advance()
-        case .failed, .timedOut: refuse(after: result)
+        case .failed, .timedOut: refuse(after: result, trying: tried)
         }
     }
 

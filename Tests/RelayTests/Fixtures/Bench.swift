@@ -18,7 +18,9 @@ final class Bench {
 
     init(_ kind: LoopKind = .only) throws {
         let clock = clock
-        shard = try Shard(index: 0, kind: kind, mailbox: try Mailbox(), clock: { clock.now }, emit: { _ in })
+        shard = try Shard(
+            index: 0, kind: kind, mailbox: try Mailbox(), clock: { clock.now }, sinceBoot: { clock.now },
+            emit: { _ in })
     }
 
     deinit { endAll() }

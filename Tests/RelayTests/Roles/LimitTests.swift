@@ -182,7 +182,7 @@ import Wire
         let role = bench.server.roles[0]
         #expect(bench.turn { bench.server.counters.resumes > 0 })
         let id = try #require(role.register.all.first?.peer.conversation)
-        let isUsed = role.shared.vault.withConversation(id, at: .now) { $0.lastUsed > $0.pairedAt }
+        let isUsed = role.shared.vault.withConversation(id, at: role.shard.moment) { $0.lastUsed > $0.pairedAt }
         #expect(isUsed == true)
     }
 

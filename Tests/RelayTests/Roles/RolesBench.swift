@@ -25,7 +25,7 @@ final class RolesBench {
             shards = try mailboxes.enumerated().map { index, mailbox in
                 try Shard(
                     index: index, kind: loops.kind(of: index), mailbox: mailbox, clock: { clock.now },
-                    timeAsleep: timeAsleep, emit: { _ in })
+                    sinceBoot: { clock.now + timeAsleep() }, emit: { _ in })
             }
         }
 
@@ -41,6 +41,8 @@ final class RolesBench {
     /// How long the devices have slept.
     let night = Night()
     final class Night { var slept: Nanoseconds = 0 }
+    /// How long the server has slept.
+    let serversNight: Night
     let server: Daemon<ServerRole>
     let clients: [Daemon<ClientRole>]
     private let targets: ListeningSocket
@@ -49,7 +51,8 @@ final class RolesBench {
 
     init(
         devices: Int = 1, carrier: CarrierChoice = .shared, vault capacity: Int = 100, connections: Int = 100_000,
-        deviceLimits: DeviceLimits = DeviceLimits(), admission: AdmissionSettings? = nil
+        deviceLimits: DeviceLimits = DeviceLimits(), admission: AdmissionSettings? = nil,
+        lifetimes: Lifetimes = Lifetimes()
     ) throws {
         targets = try ListeningSocket.open(.tcp(host: "127.0.0.1", port: 0))
         let identity = Identity.generate()
@@ -59,15 +62,18 @@ final class RolesBench {
         let common = CommonSettings(heartbeat: .seconds(10), deadAfter: .seconds(30))
         var serverCommon = common
         serverCommon.maxConnections = connections
-        let settings = ServerSettings(
+        var settings = ServerSettings(
             listen: [doorAddress], identity: identity,
             services: [Self.service: ServerService(target: targetAddress)],
             devices: names.enumerated().map {
                 Device(name: "device-\($0)", key: $1.publicKey, services: [Self.service])
             }, common: serverCommon, admission: admission ?? AdmissionSettings(pairRate: 1000, pairBurst: 1000),
             deviceLimits: deviceLimits)
+        settings.conversation = lifetimes
         let shared = ServerShared(settings, vault: MemoryVault(capacity: capacity))
-        let server = try Daemon<ServerRole>(clock: clock)
+        let serversNight = Night()
+        self.serversNight = serversNight
+        let server = try Daemon<ServerRole>(clock: clock, timeAsleep: { serversNight.slept })
         self.server = server
         server.serve { shard in
             ServerRole(shared, sockets: shard.kind == .heavy ? [] : [door], shard: shard, loops: server.loops)

@@ -211,6 +211,32 @@ import Wire
     }
 
     @Test(
+        "A suspect carrier that answers while TCP repeats something else is trusted when that has arrived",
+        arguments: [true, false])
+    func heardWhileRepeating(_ isWatched: Bool) throws {
+        let scene = try Scene(.own, nil)
+        let carrier = try #require(scene.client.pool.all.first)
+        scene.client.suspect(carrier)
+        if !isWatched {
+            scene.client.doubts.overdue = []
+            carrier.isWatched = false
+        }
+        // PING has arrived, and what follows it does not at first.
+        scene.makeDeaf(.server)
+        carrier.due.insert(.pong)
+        carrier.advance()
+        let deadline = monotonicNow() + 20_000_000_000
+        while !carrier.isRepeating { try #require(monotonicNow() < deadline) }
+        let before = carrier.lastHeard
+        try #require(scene.bench.turn { carrier.lastHeard > before })
+        #expect(carrier.isSuspect && !scene.client.pool.has(carrier))
+        scene.hearAgain()
+        while carrier.isRepeating { try #require(monotonicNow() < deadline) }
+        #expect(scene.turn(within: .seconds(1)) { !carrier.isSuspect && scene.client.pool.has(carrier) })
+        #expect(scene.bench.contradictions() == [])
+    }
+
+    @Test(
         "A connection whose carrier breaks before the server has read its OPEN is served on another",
         arguments: [CarrierChoice.shared, .own])
     func broken(_ choice: CarrierChoice) throws {
