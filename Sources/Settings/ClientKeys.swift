@@ -82,13 +82,13 @@ extension PoolSettings: SettingsGroup {
     static let standard = PoolSettings()
 
     static let floorKey = Setting.count(
-        "pool.floor", \Self.floor, 0...65_536,
-        "accepted, idle carriers that are kept even if no application connects; 0 opens them on demand only; not above "
-            + "`cap`",
-        change: .live)
+        "pool.min-idle", \Self.floor, 0...65_536,
+        "the fewest accepted, idle carriers that are kept, even if no application connects; 0 opens them on demand only; not above "
+            + "`max-idle`",
+        change: .live, formerly: .read("floor"))
     static let capKey = Setting.count(
-        "pool.cap", \Self.cap, 1...65_536, "the most accepted, idle carriers, however fast applications connect",
-        change: .live)
+        "pool.max-idle", \Self.cap, 1...65_536, "the most accepted, idle carriers, however fast applications connect",
+        change: .live, formerly: .read("cap"))
 
     static let settings = [floorKey, capKey]
     static let orders = [Order(floorKey, \.floor, isBelow: capKey, \.cap, orEqual: true)]
@@ -98,15 +98,15 @@ extension WaitingSettings: SettingsGroup {
     static let standard = WaitingSettings()
 
     static let atMostKey = Setting.duration(
-        "waiting.at-most", \Self.atMost, .milliseconds(1)...(.seconds(600)),
-        "how long an application connection is held before it is reset", change: .newConnections)
+        "waiting.timeout", \Self.atMost, .milliseconds(1)...(.seconds(600)),
+        "how long an application connection is held before it is reset", change: .newConnections, formerly: "at-most")
 
     static let settings: [Setting<Self>] = [
         .count(
-            "waiting.most", \.most, 0...1_000_000,
+            "waiting.connections", \.most, 0...1_000_000,
             "application connections that are held while no carrier is ready; one more is reset at once. Each takes a "
                 + "descriptor; enough for all that come back together when a server has been restarted",
-            change: .live),
+            change: .live, formerly: "most"),
         atMostKey,
     ]
 }

@@ -14,7 +14,7 @@ extension CommonSettings: SettingsGroup {
     static let drainKey = Setting.duration(
         "drain", \Self.drain, .zero...(.seconds(3600)),
         "how long streams may go on after SIGTERM before they are cut; 0s cuts them at once. A client serves new "
-            + "connections meanwhile. Longer than the clients' `waiting.at-most` is warned of: applications that connect "
+            + "connections meanwhile. Longer than the clients' `waiting.timeout` is warned of: applications that connect "
             + "meanwhile would be reset",
         change: .nothing)
 

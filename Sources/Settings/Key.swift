@@ -37,18 +37,38 @@ package struct Key: Equatable, Sendable {
     package let standard: String?
     /// What a change of it needs.
     package let change: Effect
+    /// What its name was before; such a file is told the new one.
+    package let formerly: Former?
     /// What to write if it is missing, for a key that is required.
     let advice: String
 
     init(
-        _ path: String, _ meaning: String, limits: String, standard: String? = nil, change: Effect, advice: String = ""
+        _ path: String, _ meaning: String, limits: String, standard: String? = nil, change: Effect,
+        formerly: Former? = nil, advice: String = ""
     ) {
         self.path = path
         self.meaning = meaning
         self.limits = limits
         self.standard = standard
         self.change = change
+        self.formerly = formerly
         self.advice = advice
+    }
+
+    /// An earlier name of a key.
+    package enum Former: Equatable, Sendable, ExpressibleByStringLiteral {
+        /// It is an unknown key now.
+        case refused(String)
+        /// It is still read, with a warning.
+        case read(String)
+
+        package init(stringLiteral name: String) { self = .refused(name) }
+
+        package var name: String {
+            switch self {
+            case .refused(let name), .read(let name): name
+            }
+        }
     }
 
     /// The part of the path that stands in the file before the colon.

@@ -32,6 +32,11 @@ package struct Schema: Sendable {
     /// What may stand in the section with this path.
     func names(in section: String) -> [String] { names[section] ?? [] }
 
+    /// The key that had that name in the section with this path before.
+    func key(formerly name: String, in section: String) -> Key? {
+        keys.first { $0.formerly?.name == name && $0.section == section }
+    }
+
     /// Where a key belongs that someone wrote in a section that has no such key.
     static func home(of name: String) -> String? {
         let (server, client) = (server.sections(with: name), client.sections(with: name))

@@ -56,6 +56,10 @@ struct Section {
         for entry in entries {
             if keys.contains(entry.key) {
                 nodes[entry.key] = entry.value
+            } else if let key = schema.key(formerly: entry.key, in: declared) {
+                if let value = Self.value(of: entry, now: key, beside: entries, path, findings) {
+                    nodes[key.name] = value
+                }
             } else {
                 let near = findings.isFull ? nil : nearest(to: entry.key, among: keys)
                 if let near { suggested.insert(near) }
@@ -66,6 +70,28 @@ struct Section {
         }
         self.nodes = nodes
         self.suggested = suggested
+    }
+
+    /// What is given under the earlier name of `key`, if that may still be used.
+    private static func value(
+        of entry: Node.Entry, now key: Key, beside entries: [Node.Entry], _ path: String, _ findings: Findings
+    ) -> Node? {
+        let place = path.isEmpty ? "" : " in \(path)"
+        guard case .read = key.formerly else {
+            findings.report(entry.mark, "unknown key \(quoted(entry.key))\(place)", "did you mean \(key.name)?")
+            return nil
+        }
+        if let other = entries.first(where: { $0.key == key.name }) {
+            findings.report(
+                entry.mark,
+                "\(entry.key)\(place) is the earlier name of \(key.name), which is given too, at "
+                    + "\(other.mark.line):\(other.mark.column)",
+                "remove \(entry.key)")
+            return nil
+        }
+        findings.warn(
+            entry.mark, "\(entry.key)\(place) is the earlier name of \(key.name)", "write \(key.name)")
+        return entry.value
     }
 
     private static func advice(on key: String, near: String?, keys: [String]) -> String {

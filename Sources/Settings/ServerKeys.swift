@@ -81,11 +81,12 @@ extension Lifetimes: SettingsGroup {
     private static let range = Duration.seconds(1)...(.seconds(365 * 86_400))
 
     static let epochKey = Setting.duration(
-        "conversation.epoch", \Self.ratchetEvery, range, wholeSeconds: true,
-        "how often the key ratchet of a conversation moves on; not above `lifetime`", change: .newConnections)
+        "conversation.ratchet-every", \Self.ratchetEvery, range, wholeSeconds: true,
+        "how often the key ratchet of a conversation moves on; not above `lifetime`", change: .newConnections,
+        formerly: "epoch")
     static let idleKey = Setting.duration(
-        "conversation.idle", \Self.endsUnusedAfter, range, wholeSeconds: true,
-        "a conversation nobody used for so long ends; not above `lifetime`", change: .newConnections)
+        "conversation.idle-timeout", \Self.endsUnusedAfter, range, wholeSeconds: true,
+        "a conversation nobody used for so long ends; not above `lifetime`", change: .newConnections, formerly: "idle")
     static let lifetimeKey = Setting.duration(
         "conversation.lifetime", \Self.endsAfter, range, wholeSeconds: true,
         "a conversation ends after so long in any case, and the client pairs again", change: .newConnections)
@@ -116,28 +117,28 @@ extension AdmissionSettings: SettingsGroup {
     private static let range = Duration.milliseconds(10)...(.seconds(60))
 
     static let firstByteKey = Setting.duration(
-        "admission.first-byte", \Self.firstByte, range,
-        "a connection that has sent nothing so long after it was accepted is closed; not above `handshake`",
-        change: .newConnections)
+        "admission.first-byte-timeout", \Self.firstByte, range,
+        "a connection that has sent nothing so long after it was accepted is closed; not above `handshake-timeout`",
+        change: .newConnections, formerly: "first-byte")
     static let handshakeKey = Setting.duration(
-        "admission.handshake", \Self.handshake, range,
+        "admission.handshake-timeout", \Self.handshake, range,
         "a connection that has not proved itself so long after it was accepted is closed; a pairing takes one round trip, "
             + "and over a slow way that loses packets many seconds",
-        change: .newConnections)
+        change: .newConnections, formerly: "handshake")
 
     static let settings: [Setting<Self>] = [
         firstByteKey, handshakeKey,
         .count(
-            "admission.pair-rate", \.pairRate, 1...100_000,
+            "admission.pairings-per-second", \.pairRate, 1...100_000,
             "pairings a second allowed to one address prefix (IPv4 /24, IPv6 /48); those of configured devices are not "
                 + "counted once they are confirmed",
-            change: .live),
+            change: .live, formerly: "pair-rate"),
         .count(
-            "admission.pair-burst", \.pairBurst, 1...1_000_000, "pairings one address prefix may ask for at once",
-            change: .live),
+            "admission.pairings-at-once", \.pairBurst, 1...1_000_000, "pairings one address prefix may ask for at once",
+            change: .live, formerly: "pair-burst"),
         .count(
-            "admission.pending-pairs", \.pendingPairs, 1...65_536,
-            "pairings that may wait for a worker, over all prefixes", change: .restart),
+            "admission.pairings-waiting", \.pendingPairs, 1...65_536,
+            "pairings that may wait for a worker, over all prefixes", change: .restart, formerly: "pending-pairs"),
     ]
 
     static let orders = [

@@ -31,9 +31,10 @@ struct Setting<Owner: SendableMetatype>: Sendable {
     /// A key with a default, which is the value that `standard` has.
     init(
         _ path: String, _ meaning: String, limits: String, standard: Owner, change: Effect,
-        text: @escaping @Sendable (Owner) -> String, read: @escaping @Sendable (Section, inout Owner) -> Found
+        formerly: Key.Former? = nil, text: @escaping @Sendable (Owner) -> String,
+        read: @escaping @Sendable (Section, inout Owner) -> Found
     ) {
-        key = Key(path, meaning, limits: limits, standard: text(standard), change: change)
+        key = Key(path, meaning, limits: limits, standard: text(standard), change: change, formerly: formerly)
         self.text = text
         self.read = read
         compared = text
@@ -50,13 +51,14 @@ extension Setting where Owner: Standard {
     /// A duration.
     static func duration(
         _ path: String, _ place: Place<Owner, Duration>, _ range: ClosedRange<Duration>, wholeSeconds: Bool = false,
-        _ meaning: String, change: Effect
+        _ meaning: String, change: Effect,
+        formerly: Key.Former? = nil
     ) -> Setting {
         let kind = wholeSeconds ? "duration in whole seconds" : "duration"
         let bounds = "\(Quantity.text(range.lowerBound)) to \(Quantity.text(range.upperBound))"
         return Setting(
             path, meaning, limits: "\(kind), \(bounds)", standard: .standard, change: change,
-            text: { Quantity.text($0[keyPath: place]) },
+            formerly: formerly, text: { Quantity.text($0[keyPath: place]) },
             read: { section, owner in
                 section.duration(name(path), default: owner[keyPath: place], in: range, wholeSeconds: wholeSeconds)
                     .put(into: &owner, at: place)
@@ -65,11 +67,12 @@ extension Setting where Owner: Standard {
 
     /// A whole number.
     static func count<Value: FixedWidthInteger & Sendable>(
-        _ path: String, _ place: Place<Owner, Value>, _ range: ClosedRange<Int>, _ meaning: String, change: Effect
+        _ path: String, _ place: Place<Owner, Value>, _ range: ClosedRange<Int>, _ meaning: String, change: Effect,
+        formerly: Key.Former? = nil
     ) -> Setting {
         Setting(
             path, meaning, limits: "\(range.lowerBound) to \(range.upperBound)", standard: .standard, change: change,
-            text: { "\($0[keyPath: place])" },
+            formerly: formerly, text: { "\($0[keyPath: place])" },
             read: { section, owner in
                 section.count(name(path), default: Int(clamping: owner[keyPath: place]), in: range)
                     .map { Value(clamping: $0) }.put(into: &owner, at: place)
@@ -78,12 +81,13 @@ extension Setting where Owner: Standard {
 
     /// A size in bytes.
     static func size<Value: FixedWidthInteger & Sendable>(
-        _ path: String, _ place: Place<Owner, Value>, _ range: ClosedRange<UInt64>, _ meaning: String, change: Effect
+        _ path: String, _ place: Place<Owner, Value>, _ range: ClosedRange<UInt64>, _ meaning: String, change: Effect,
+        formerly: Key.Former? = nil
     ) -> Setting {
         let bounds = "\(Quantity.text(bytes: range.lowerBound)) to \(Quantity.text(bytes: range.upperBound))"
         return Setting(
             path, meaning, limits: "size, \(bounds)", standard: .standard, change: change,
-            text: { Quantity.text(bytes: UInt64(clamping: $0[keyPath: place])) },
+            formerly: formerly, text: { Quantity.text(bytes: UInt64(clamping: $0[keyPath: place])) },
             read: { section, owner in
                 section.size(name(path), default: UInt64(clamping: owner[keyPath: place]), in: range)
                     .map { Value(clamping: $0) }.put(into: &owner, at: place)
@@ -92,13 +96,14 @@ extension Setting where Owner: Standard {
 
     /// One of a few words; `what` is what messages call it.
     static func word<Word: RawRepresentable<String> & CaseIterable & Sendable>(
-        _ path: String, _ place: Place<Owner, Word>, called what: String, _ meaning: String, change: Effect
+        _ path: String, _ place: Place<Owner, Word>, called what: String, _ meaning: String, change: Effect,
+        formerly: Key.Former? = nil
     ) -> Setting {
         let words = Word.allCases.map { "`\($0.rawValue)`" }
         let all = words.dropLast().joined(separator: ", ") + " or " + (words.last ?? "")
         return Setting(
             path, meaning, limits: all, standard: .standard, change: change,
-            text: { $0[keyPath: place].rawValue },
+            formerly: formerly, text: { $0[keyPath: place].rawValue },
             read: { section, owner in
                 section.word(name(path), called: what, default: owner[keyPath: place]).put(into: &owner, at: place)
             })

@@ -58,6 +58,8 @@ struct ReferenceTests {
             for key in keys {
                 #expect(!key.meaning.isEmpty && !key.meaning.contains("|"), "\(key.path)")
                 #expect(key.name == key.path.split(separator: ".").last.map(String.init))
+                // An earlier name that a key has again would never be heard of.
+                #expect(!keys.contains { $0.section == key.section && $0.name == key.formerly?.name })
             }
         }
         // Each is in one table and in no other.
