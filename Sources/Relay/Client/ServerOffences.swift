@@ -7,6 +7,7 @@ extension ClientRole {
         carrier.violated("OPEN by a server")
     }
     func carrier(_ carrier: Carrier, takesOver message: MoveMessage) { carrier.violated("MOVE by a server") }
+    func carrier(_ carrier: Carrier, hasNoTargetFor service: ServiceID, _ failure: TargetFailure) {}
     func carrierIsShared(_ carrier: Carrier) {}
     func carrierSaidBye(_ carrier: Carrier) { carrier.violated("BYE by a server") }
 }

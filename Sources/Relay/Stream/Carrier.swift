@@ -45,7 +45,7 @@ struct CarrierTimings {
 }
 
 /// One carrier. Not thread-safe: it belongs to one shard.
-final class Carrier: LastingDriver, Sleeper {
+final class Carrier: LastingDriver, TurnEnder, Sleeper {
     enum Phase {
         /// Only CONFIRM (server) or CONFIRMED (client) may come.
         case confirming
