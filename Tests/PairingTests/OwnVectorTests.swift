@@ -77,8 +77,9 @@ struct OwnVectorTests {
             #expect(
                 try ends.device.conversation.root(of: expected.epoch).exposed.hex == vector.roots[Int(expected.epoch)])
 
+            let received = try ReceivedResume(initiator.message, server: identity(vector.server).publicKey)
             var response = try ResumeResponder.authenticate(
-                initiator.message, conversation: &ends.server.conversation, at: now
+                received, conversation: &ends.server.conversation, at: now
             ).accept(
                 identity: identity(vector.server), salt: bytes(expected.serverSalt),
                 ephemeral: privateKey(expected.serverEphemeral))

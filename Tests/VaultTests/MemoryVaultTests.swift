@@ -38,11 +38,11 @@ struct MemoryVaultTests {
         for second in [1, 2, 15, 40] {
             let now = start + .seconds(second)
             let resume = try ResumeInitiator(conversation: &device, identity: ends.device, at: now)
-            let id = try #require(ResumeResponder.conversationID(of: resume.message))
-            let message = resume.message
+            let received = try ReceivedResume(resume.message, server: ends.server.publicKey)
+            let id = received.conversationID
             // Only the hashes run under the conversation's lock; the key agreements follow outside it.
             let authentic = try vault.withConversation(id, at: now) { conversation throws(PairingError) in
-                try ResumeResponder.authenticate(message, conversation: &conversation, at: now)
+                try ResumeResponder.authenticate(received, conversation: &conversation, at: now)
             }
             guard let authentic else {
                 Issue.record("the conversation is unknown")

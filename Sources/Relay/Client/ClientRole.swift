@@ -11,7 +11,7 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
     let shard: Shard
     let shared: ClientShared
     let timings: CarrierTimings
-    let loops: Loops
+    let loops: Loops<ClientRole>
     private let sockets: [(service: ServiceID, socket: ListeningSocket)]
     private let connectionLimit: Int
     private var listeners: [Listener] = []
@@ -53,7 +53,8 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
 
     /// `loops` are all of this client, this one included.
     init(
-        _ shared: ClientShared, sockets: [(service: ServiceID, socket: ListeningSocket)], shard: Shard, loops: Loops
+        _ shared: ClientShared, sockets: [(service: ServiceID, socket: ListeningSocket)], shard: Shard,
+        loops: Loops<ClientRole>
     ) {
         self.shared = shared
         self.sockets = sockets
@@ -114,7 +115,7 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
         leaveIfDone()
     }
 
-    var idleCarriers: Int { pool.count }
+    func gauge(_ counters: inout Counters) { counters.carriersIdle = pool.count }
 
     var isFinished: Bool { hasLoggedOff && carriers.isEmpty }
 
@@ -143,7 +144,7 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
         pairer?.stop()
         for dial in dials.values { dial.cancel() }
         dials = [:]
-        if shared.isLastToLeave() { tellAll { $0.logOff() } }
+        if shared.isLastToLeave() { loops.tellAll { $0.logOff() } }
     }
 
     private func logOff() {
@@ -273,16 +274,7 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
 
     func requestPairing(urgently: Bool) {
         if let pairer { return pairer.request(urgently: urgently) }
-        loops.mailboxes[0].post { ($0.role as? ClientRole)?.pairer?.request(urgently: urgently) }
-    }
-
-    /// Runs `body` on every loop of this client.
-    func tellAll(_ body: @escaping @Sendable (ClientRole) -> Void) {
-        for mailbox in loops.mailboxes {
-            mailbox.post { shard in
-                if let role = shard.role as? ClientRole { body(role) }
-            }
-        }
+        loops.doors[0].send { $0.pairer?.request(urgently: urgently) }
     }
 
     /// A new conversation stands.
@@ -362,7 +354,7 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
             let id = carrier.peer.conversation
             if shared.ended(id, forNothing: first.refusals > 1) {
                 shard.emit(.conversationEnded("the server says so"))
-                tellAll { $0.leaveConversation(id) }
+                loops.tellAll { $0.leaveConversation(id) }
             }
             leaveConversation(id)
         }
@@ -450,7 +442,7 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
             tell(shared.watch.carrierBroke("\(why)", resets: carrier.streamsReset, isLast: isLast, at: shard.now))
         }
         if shard.isDraining {
-            if shard.kind == .heavy { loops.partner(of: shard.index)?.post { ($0.role as? ClientRole)?.leaveIfDone() } }
+            if shard.kind == .heavy { loops.partner(of: shard.index)?.send { $0.leaveIfDone() } }
             leaveIfDone()
             guard wanted > 0 else { return }
         }
@@ -518,7 +510,7 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
         case .due: pairer?.request(urgently: false, renewing: true)
         case .ended(let why):
             shard.emit(.conversationEnded(why))
-            tellAll { role in
+            loops.tellAll { role in
                 role.retireTrunk()
                 for carrier in role.pool.takeAll() { carrier.end(.orderly) }
                 role.forgetUnanswerable()

@@ -121,7 +121,7 @@ final class Pairer: Sleeper {
             .paired(
                 with: "server \(settings.serverKey.text)", at: settings.server.description,
                 .nanoseconds(role.shard.now &- startedAt)))
-        role.tellAll { $0.established(generation) }
+        role.loops.tellAll { $0.established(generation) }
     }
 
     /// A carrier ended; if it was the pairing's, the pairing failed.

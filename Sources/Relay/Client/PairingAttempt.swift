@@ -148,30 +148,15 @@ final class PairingAttempt: Driver, Sleeper {
         let initiator: Handoff<PairInitiator>
     }
 
-    /// Goes to the worker and comes back to its own shard, where alone it is opened.
-    private final class Return<Value: Sendable>: @unchecked Sendable {
-        weak var attempt: PairingAttempt?
-        let completion: (PairingAttempt, Value) -> Void
-        init(_ attempt: PairingAttempt, _ completion: @escaping (PairingAttempt, Value) -> Void) {
-            self.attempt = attempt
-            self.completion = completion
-        }
-    }
-
     private func onWorker<Value: Sendable>(
         _ work: @escaping @Sendable () -> Result<Value, PairingError>,
-        then completion: @escaping (PairingAttempt, Value) -> Void
+        then completion: @escaping @Sendable (PairingAttempt, Value) -> Void
     ) {
-        let back = Return(self, completion)
-        let mailbox = role.shard.mailbox
-        let isQueued = role.shared.pairingWorkers.run {
-            let result = work()
-            mailbox.post { _ in
-                guard let attempt = back.attempt, !attempt.isOver else { return }
-                switch result {
-                case .success(let value): back.completion(attempt, value)
-                case .failure(let error): attempt.finish(.failed("\(error)"))
-                }
+        let isQueued = role.shared.pairingWorkers.ask(for: self, on: role.shard.mailbox, work) { attempt, result in
+            guard !attempt.isOver else { return }
+            switch result {
+            case .success(let value): completion(attempt, value)
+            case .failure(let error): attempt.finish(.failed("\(error)"))
             }
         }
         if !isQueued { finish(.failed("too much to do")) }

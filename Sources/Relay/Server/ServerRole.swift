@@ -11,7 +11,7 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
     let shard: Shard
     let shared: ServerShared
     let timings: CarrierTimings
-    let loops: Loops
+    let loops: Loops<ServerRole>
     private let sockets: [ListeningSocket]
     private let connectionLimit: Int
 
@@ -34,7 +34,7 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
     private var everybodyDrained = false
 
     /// `loops` are all of this server, this one included.
-    init(_ shared: ServerShared, sockets: [ListeningSocket], shard: Shard, loops: Loops) {
+    init(_ shared: ServerShared, sockets: [ListeningSocket], shard: Shard, loops: Loops<ServerRole>) {
         self.shared = shared
         self.shard = shard
         self.loops = loops
@@ -69,7 +69,9 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
         }
     }
 
-    var idleCarriers: Int { carriers.values.count { $0.phase == .idle } }
+    func gauge(_ counters: inout Counters) {
+        counters.carriersIdle = carriers.values.count { $0.phase == .idle }
+    }
 
     var isFinished: Bool { everybodyDrained && carriers.isEmpty && newcomers.isEmpty }
 
@@ -188,17 +190,17 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
 
     func carrier(_ carrier: Carrier, opens message: OpenMessage) {
         let budget = carrier.allowance.budget
-        if let refusal = budget?.refusal { return carrier.turnDown(refusal) }
+        if let refusal = budget?.refusal { return carrier.refuse(for: .noRoom(refusal)) }
         carrier.place = budget.map { StreamPlace($0) }
         open(message, on: carrier, for: carrier)
     }
 
     func carrier(_ carrier: Carrier, opens message: OpenMessage, as stream: SharedStream) {
         guard shard.counters.streamsOpen <= connectionLimit else {
-            return stream.turnDown("limits.connections is reached")
+            return stream.refuse(for: .noRoom("limits.connections is reached"))
         }
         let budget = carrier.allowance.budget
-        if let refusal = budget?.refusal { return stream.turnDown(refusal) }
+        if let refusal = budget?.refusal { return stream.refuse(for: .noRoom(refusal)) }
         stream.place = budget.map { StreamPlace($0) }
         open(message, on: carrier, for: stream)
     }
@@ -227,6 +229,26 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
             case .timedOut: stream.refuse(for: .timedOut)
             }
         }
+    }
+
+    func carrier(
+        _ carrier: Carrier, hasNoTargetFor service: ServiceID, _ failure: TargetFailure, trying tried: [SocketAddress]) {
+        let device = place(of: carrier)
+        if case .noRoom(let why) = failure {
+            return shard.emit(.streamTurnedDown(service, device: device, why))
+        }
+        let route = shared.route(service, for: carrier.peer.device)
+        shard.emit(
+            .targetFailed(
+                service, target: route?.inWords(trying: tried) ?? "?", device: device,
+                failure.text(limit: route?.limit)))
+    }
+
+    /// Whose carrier this is and where that device is, for the log.
+    private func place(of carrier: Carrier) -> DevicePlace {
+        DevicePlace(
+            name: shared.name(of: carrier.peer.device),
+            address: carrier.link.isOpen ? SocketAddress(peerOf: carrier.link.fd)?.text : nil)
     }
 
     /// Begins the stream `number`, which is a use of the conversation. One that has a stream besides is in use, whenever
@@ -294,9 +316,7 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
         guard shared.vault.isLive(id, at: shard.moment) else { return }
         shared.vault.remove(id)
         shard.emit(.conversationEnded("device \(shared.name(of: carrier.peer.device)) logged off"))
-        for mailbox in loops.mailboxes {
-            mailbox.post { shard in (shard.role as? ServerRole)?.endCarriers(of: id) }
-        }
+        loops.tellAll { $0.endCarriers(of: id) }
     }
 
     func carrierClosed(_ carrier: Carrier, _ end: CarrierEnd) {

@@ -1,9 +1,17 @@
 // Everything one daemon listens on. What cannot be had at start is tried again every second beside the rest, so that
 // one port that is taken does not stop the other services.
 internal import Glibc
-internal import Settings
+package import Settings
 internal import Synchronization
-internal import Wire
+package import Wire
+
+/// What a daemon listens on.
+package struct BoundListener: Sendable {
+    /// The service behind it; nil for the server's own listener.
+    package let service: ServiceID?
+    /// The address, with the real port where 0 was configured.
+    package let address: Address
+}
 
 /// The listening sockets of a daemon: made by `open`, tried again from `keepTrying` until `stop`.
 final class ListenerSet: Sendable {

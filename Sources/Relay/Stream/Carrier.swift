@@ -40,7 +40,7 @@ struct CarrierTimings {
 }
 
 /// One carrier. Not thread-safe: it belongs to one shard.
-final class Carrier: LastingDriver, Sleeper {
+final class Carrier: LastingDriver, TurnEnder, Sleeper {
     typealias Phase = WorkKind
 
     let side: Side

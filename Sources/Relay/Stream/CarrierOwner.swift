@@ -8,6 +8,9 @@ protocol CarrierOwner: AnyObject {
     func carrierConfirmed(_ carrier: Carrier)
     /// The client asks for a stream (server only). Answer with `connected` or `refuse`.
     func carrier(_ carrier: Carrier, opens message: OpenMessage)
+    /// A stream of `service` that the client asked for has no target, at none of the addresses `tried` (server only).
+    func carrier(
+        _ carrier: Carrier, hasNoTargetFor service: ServiceID, _ failure: TargetFailure, trying tried: [SocketAddress])
     /// The client asks for a stream on a shared carrier (server only). Answer with `stream.dial` or `stream.refuse`.
     func carrier(_ carrier: Carrier, opens message: OpenMessage, as stream: SharedStream)
     /// The client's first BUNDLE came: the carrier is a shared one from now on (server only).

@@ -95,6 +95,8 @@ private final class PairOwner: CarrierOwner {
     func carrier(_ carrier: Carrier, opens message: OpenMessage) { carrier.connected(target) }
     func carrier(_ carrier: Carrier, opens message: OpenMessage, as stream: SharedStream) {}
     func carrier(_ carrier: Carrier, takesOver message: MoveMessage) {}
+    func carrier(
+        _ carrier: Carrier, hasNoTargetFor service: ServiceID, _ failure: TargetFailure, trying tried: [SocketAddress]) {}
     func carrierIsShared(_ carrier: Carrier) {}
     func carrierLostStream(_ carrier: Carrier) {}
     func carrierLeaves(_ carrier: Carrier) {}

@@ -139,11 +139,11 @@ extension Carrier {
     func flushSoon() {
         guard let sharing, !sharing.isFlushDue else { return }
         sharing.isFlushDue = true
-        shard.flushAtEndOfTurn(self)
+        shard.atEndOfTurn(self)
     }
 
     /// The end of a turn: sends what the streams have said in it.
-    func flush() {
+    func endTurn() {
         guard phase == .shared, let sharing else { return }
         sharing.isFlushDue = false
         sharing.isFlushing = true

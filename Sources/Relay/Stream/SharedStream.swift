@@ -11,7 +11,7 @@ internal import Pairing
 internal import Wire
 
 /// One stream of a shared carrier. Not thread-safe: it belongs to the carrier's shard.
-final class SharedStream: LastingDriver, Dialler, Sleeper {
+final class SharedStream: LastingDriver, Dialler, Sleeper, Lingerer {
     /// Unique in the conversation.
     let number: UInt64
     /// What it is called in tables.
@@ -450,7 +450,7 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
         guard everythingLeft, hasEnded, let app, !isMoving, claim == nil else { return breakOff(why) }
         carrier.forget(self)
         isOutliving = true
-        shard.outlives(self)
+        shard.keep(self)
         // No event may come any more that would say so.
         app.writable = true
         shard.again(self)
@@ -475,7 +475,7 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
         backlog = Backlog()
         place = nil
         shard.counters.streamsOpen -= 1
-        if isOutliving { shard.outlived(self) } else { carrier.forget(self) }
+        if isOutliving { shard.forget(self) } else { carrier.forget(self) }
         if let claim {
             self.claim = nil
             claim.completion(nil)

@@ -98,7 +98,7 @@ final class Bench {
         while !isDone() {
             guard monotonicNow() < deadline else { return false }
             // Acknowledgements are looked for by the clock.
-            if shard.partings > 0 { clock.advance(by: .milliseconds(1)) }
+            if shard.lingerers(Farewell.self) > 0 { clock.advance(by: .milliseconds(1)) }
             turn()
         }
         return true

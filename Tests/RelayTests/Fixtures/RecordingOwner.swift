@@ -90,6 +90,9 @@ final class RecordingOwner: CarrierOwner {
         onMove?(carrier, message)
     }
 
+    func carrier(
+        _ carrier: Carrier, hasNoTargetFor service: ServiceID, _ failure: TargetFailure, trying tried: [SocketAddress]) {}
+
     func carrierIsShared(_ carrier: Carrier) { calls.append(.shared) }
 
     func carrierLostStream(_ carrier: Carrier) { calls.append(.lostStream) }

@@ -14,13 +14,13 @@ import Wire
 final class RolesBench {
     /// The two loops of one daemon.
     final class Daemon<R: Relay.Role> {
-        let loops: Loops
+        let loops: Loops<R>
         let shards: [Shard]
         var roles: [R] = []
 
         init(clock: FakeClock, timeAsleep: @escaping () -> Nanoseconds = { 0 }) throws {
             let mailboxes = [try Mailbox(), try Mailbox()]
-            let loops = Loops(light: [mailboxes[0]], heavy: [mailboxes[1]])
+            let loops = Loops<R>(light: [mailboxes[0]], heavy: [mailboxes[1]])
             self.loops = loops
             shards = try mailboxes.enumerated().map { index, mailbox in
                 try Shard(
