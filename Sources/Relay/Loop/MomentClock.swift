@@ -1,5 +1,6 @@
 // The clock of lifetimes. It looks at the wall clock once, when the process begins to ask, and counts on from there with
 // CLOCK_BOOTTIME: a clock that somebody sets back or forward prolongs and shortens nothing, and sleep counts.
+internal import CLinux
 internal import Glibc
 internal import Pairing
 

@@ -406,7 +406,7 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
     /// There may be something to sweep earlier than the first loop knows of.
     private func sweepInTime() {
         guard shard.index != 0 else { return armSweeper() }
-        loops.mailboxes[0].post { ($0.role as? ServerRole)?.armSweeper() }
+        loops.doors[0].send { $0.armSweeper() }
     }
 
     /// Wakes when the vault's next sweep is due. Those of many conversations are done together.
