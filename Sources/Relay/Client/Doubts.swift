@@ -477,7 +477,7 @@ extension Carrier {
         guard elapsed >= min(max(3 * (tcp?.pace ?? 0), Doubts.shortest), Doubts.longest) else { return .early }
         if let tcp {
             // A large frame on a slow link is under way for long.
-            if filled > parsed, UInt64(tcp.last_data_ms) * 1_000_000 < elapsed { return .early }
+            if link.filled > link.parsed, UInt64(tcp.last_data_ms) * 1_000_000 < elapsed { return .early }
             let lastAck = UInt64(tcp.last_ack_ms) * 1_000_000
             if tcp.unanswered >= 1, lastAck &+ Doubts.step / 2 >= elapsed { return .silent }
         }
