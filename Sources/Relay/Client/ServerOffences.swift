@@ -6,7 +6,8 @@ extension ClientRole {
     func carrier(_ carrier: Carrier, opens message: OpenMessage, as stream: SharedStream) {}
     func carrier(_ carrier: Carrier, takesOver message: MoveMessage) {}
     func carrier(
-        _ carrier: Carrier, hasNoTargetFor service: ServiceID, _ failure: TargetFailure, trying tried: [SocketAddress]) {}
+        _ carrier: Carrier, hasNoTargetFor service: ServiceID, _ failure: TargetFailure, trying tried: [SocketAddress]
+    ) {}
     func carrierIsShared(_ carrier: Carrier) {}
     func carrierSaidBye(_ carrier: Carrier) {}
 }

@@ -232,7 +232,8 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
     }
 
     func carrier(
-        _ carrier: Carrier, hasNoTargetFor service: ServiceID, _ failure: TargetFailure, trying tried: [SocketAddress]) {
+        _ carrier: Carrier, hasNoTargetFor service: ServiceID, _ failure: TargetFailure, trying tried: [SocketAddress]
+    ) {
         let device = place(of: carrier)
         if case .noRoom(let why) = failure {
             return shard.emit(.streamTurnedDown(service, device: device, why))

@@ -22,23 +22,6 @@ enum CarrierEnd {
     case lost(Fault)
 }
 
-/// Numbers of a carrier that come from the configuration.
-struct CarrierTimings {
-    var heartbeat: Nanoseconds
-    var deadAfter: Nanoseconds
-    var rekeyFrames: UInt64
-    var rekeyBytes: UInt64
-    var rekeyEvery: Nanoseconds
-
-    init(_ settings: CommonSettings) {
-        heartbeat = settings.heartbeat.nanoseconds
-        deadAfter = settings.deadAfter.nanoseconds
-        rekeyFrames = settings.rekey.frames
-        rekeyBytes = settings.rekey.bytes
-        rekeyEvery = settings.rekey.every.nanoseconds
-    }
-}
-
 /// One carrier. Not thread-safe: it belongs to one shard.
 final class Carrier: LastingDriver, TurnEnder, Sleeper {
     typealias Phase = WorkKind
@@ -53,7 +36,9 @@ final class Carrier: LastingDriver, TurnEnder, Sleeper {
     /// broken when the carrier closes, and a shard ends only when all of its carriers have.
     let shard: Shard
     let owner: any CarrierOwner
-    /// Its connection. Accesses need no check at run time: nothing that works on the link can call back.
+    /// Its connection: a constant, so that using it counts no references.
+    let endpoint: Endpoint
+    /// What lies on it: keys, frames, buffers. Accesses need no check at run time: nothing that works on the link can call back.
     @exclusivity(unchecked) var link: Link
     /// When the carrier was opened.
     let since: Nanoseconds
@@ -173,6 +158,7 @@ final class Carrier: LastingDriver, TurnEnder, Sleeper {
     ) {
         self.side = side
         self.peer = peer
+        endpoint = link.endpoint
         self.link = link
         self.phase = phase
         self.timings = timings
@@ -183,7 +169,7 @@ final class Carrier: LastingDriver, TurnEnder, Sleeper {
         movedAt = shard.now
         rekeyLimits.begin(now: shard.now, timings)
         shard.counters.carriersOpen += 1
-        self.link.endpoint.driver = self
+        endpoint.driver = self
         armHeartbeat()
     }
 
@@ -343,7 +329,7 @@ final class Carrier: LastingDriver, TurnEnder, Sleeper {
     private func giveUp(_ type: FrameType, _ fault: StreamFault) {
         guard phase != .closed, phase != .departing, phase != .leaving else { return }
         // A shared carrier's streams end with it; their records so far are before its last word.
-        guard !linkIsGone, !shard.isCut, link.endpoint.brokenBy == 0, phase != .confirming, sealBundle() else {
+        guard !linkIsGone, !shard.isCut, endpoint.brokenBy == 0, phase != .confirming, sealBundle() else {
             sayLastWord(type, ReasonMessage(reason: fault.reason))
             return end(.streamBroken(fault))
         }
@@ -367,9 +353,9 @@ final class Carrier: LastingDriver, TurnEnder, Sleeper {
         guard discard() else { return }
         while true {
             while !link.isEmpty {
-                guard link.endpoint.writable else { return }
+                guard endpoint.writable else { return }
                 guard sendSome() else {
-                    if link.endpoint.brokenBy != 0 { end(verdict) }
+                    if endpoint.brokenBy != 0 { end(verdict) }
                     return
                 }
             }
@@ -397,7 +383,7 @@ final class Carrier: LastingDriver, TurnEnder, Sleeper {
             return end(phase == .idle ? .orderly : .lost(fault), reopening: true)
         }
         linkIsGone = true
-        link.endpoint.close()
+        endpoint.close()
         releaseOut()
         link.due = []
         // No event of the link will come any more, and the last bytes may already be written.
@@ -483,7 +469,7 @@ final class Carrier: LastingDriver, TurnEnder, Sleeper {
     private func leave() {
         phase = .leaving
         movedAt = shard.now
-        link.endpoint.shutdownWrite()
+        endpoint.shutdownWrite()
         heartbeat?.cancel()
         armHeartbeat()
         shard.again(self)
@@ -491,10 +477,10 @@ final class Carrier: LastingDriver, TurnEnder, Sleeper {
 
     /// Reads and forgets some of what still comes from the peer. False, and the carrier closed, behind its FIN.
     @discardableResult private func discard() -> Bool {
-        guard link.endpoint.readable, let region = shard.regions.take() else { return true }
+        guard endpoint.readable, let region = shard.regions.take() else { return true }
         defer { shard.regions.put(region) }
-        for _ in 0..<roundsPerTurn where link.endpoint.readable {
-            switch link.endpoint.read(region, RegionSize.receive) {
+        for _ in 0..<roundsPerTurn where endpoint.readable {
+            switch endpoint.read(region, RegionSize.receive) {
             case .moved: continue
             case .blocked: return true
             case .ended, .failed:
@@ -502,7 +488,7 @@ final class Carrier: LastingDriver, TurnEnder, Sleeper {
                 return false
             }
         }
-        if link.endpoint.readable { shard.again(self) }
+        if endpoint.readable { shard.again(self) }
         return true
     }
 

@@ -78,7 +78,7 @@ extension Carrier {
                 continue
             }
             link.forgetDecoded()
-            guard link.endpoint.readable, !holdsFrames, !linkIsGone else { break }
+            guard endpoint.readable, !holdsFrames, !linkIsGone else { break }
             guard rounds > 0 else {
                 usedUpTurn()
                 break
@@ -157,7 +157,7 @@ extension Carrier {
     /// Reads once from the link. False if nothing came (or the carrier is closed).
     private func receiveSome() -> Bool {
         guard ensureInbound() else { return false }
-        switch link.receive(framesPerRound * RegionSize.fullFrame) {
+        switch link.receive(framesPerRound * RegionSize.fullFrame, by: endpoint) {
         case .moved: return true
         case .blocked:
             if link.filled == 0 { releaseInbound() }
@@ -192,15 +192,15 @@ extension Carrier {
         // After a FIN nothing is looked at before the end was passed on. Whatever it is, it cannot take back that every
         // byte arrived.
         while !holdsFrames, vectorEnd < Self.vectorLimit, ledger.incoming != .ended, !hasRecords, framesLeft > 0 {
-            switch link.nextFrame(with: shard.cipher, now: shard.now) {
-            case .more: return true
-            case .fault(let fault):
-                violated(fault)
-                return false
-            case .frame(let header, let plaintext):
+            do throws(PeerFault) {
+                guard let header = try link.nextHeader() else { return true }
+                let plaintext = try link.decode(header, with: shard.cipher, now: shard.now)
                 framesLeft &-= 1
                 shard.counters.framesIn &+= 1
                 guard take(header, plaintext) else { return false }
+            } catch {
+                violated(error)
+                return false
             }
         }
         return true

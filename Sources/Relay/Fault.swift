@@ -233,7 +233,7 @@ package enum StreamFault: Equatable, Sendable, CustomStringConvertible {
         case .foreignStream: "somebody else's stream"
         case .unwatched: "the kernel watches no further socket"
         case .outOfMemory: "out of memory"
-        case .backlogIsFull: DeviceBudget.backlogIsFull
+        case .backlogIsFull: "limits.backlog-per-device is reached"
         }
     }
 }

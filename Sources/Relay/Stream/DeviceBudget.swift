@@ -18,7 +18,7 @@ final class DeviceBudget: Sendable {
     }
 
     /// What the log says when bytes are refused.
-    static let backlogIsFull = "limits.backlog-per-device is reached"
+    static var backlogIsFull: String { StreamFault.backlogIsFull.description }
 
     /// Streams and bytes of the device at the moment, for tests.
     var used: (streams: Int, bytes: Int) {
