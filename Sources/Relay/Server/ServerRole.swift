@@ -1,5 +1,6 @@
 // One loop's share of the server: accepts, lets newcomers prove themselves, dials targets for streams,
 // and lets conversations end when they must. A loop for heavy streams accepts nobody.
+internal import Codec
 internal import Glibc
 internal import Pairing
 internal import Settings
@@ -7,7 +8,7 @@ internal import Vault
 internal import Wire
 
 /// The server on one loop. Not thread-safe.
-final class ServerRole: CarrierPasser, Host, Sleeper {
+final class ServerRole: CarrierPasser, Host, NewcomerOwner {
     let shard: Shard
     let shared: ServerShared
     let timings: CarrierTimings
@@ -17,14 +18,14 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
 
     private var listeners: [Listener] = []
     private var newcomers: [Ticket: Newcomer] = [:]
-    private var carriers: [Ticket: Carrier] = [:]
-    /// Those that are shared, by conversation.
-    private var trunks: [ConversationID: [Carrier]] = [:]
+    private var carriers = CarrierTable()
+    /// Those that streams share.
+    private var trunks = Trunks()
     /// What each device may cost, as long as it has carriers here.
-    private var allowances: [PublicKey: (allowance: Allowance, carriers: Int)] = [:]
-    /// What new carriers still have to say, by carrier.
-    private var confirmations: [Ticket: Confirmation] = [:]
-    private var sweeper: Timer?
+    private var allowances = Allowances()
+    /// What new carriers still have to say.
+    private var confirmations = Confirmations()
+    private var keeper: ConversationKeeper?
     /// No carrier will come from another loop any more.
     private var everybodyDrained = false
 
@@ -43,36 +44,33 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
     func begin() {
         listeners = sockets.map { Listener($0, on: shard, for: self) }
         for listener in listeners { listener.open() }
-        armSweep()
+        let keeper = ConversationKeeper(shared, on: shard) { [unowned self] in
+            carriers.all.filter { !confirmations.awaits($0) }
+        }
+        self.keeper = keeper
+        // A loop for heavy streams has none yet.
+        if shard.kind != .heavy { keeper.isNeeded() }
     }
 
     func drain() {
         for listener in listeners { listener.close() }
         listeners = []
         for newcomer in Array(newcomers.values) { newcomer.turnAway("draining") }
-        for carrier in Array(carriers.values) { carrier.retire() }
-        if openStreams > 0 { shard.emit(.draining(streams: openStreams)) }
+        for carrier in carriers.all { carrier.retire() }
+        if carriers.streams > 0 { shard.emit(.draining(streams: carriers.streams)) }
         loops.beginsDraining()
     }
 
     func everybodyDrains() { everybodyDrained = true }
 
     func cut() {
-        if openStreams > 0 { shard.emit(.cut(streams: openStreams)) }
-        for carrier in Array(carriers.values) {
-            carrier.hasStream ? carrier.abort(.draining, "drain time-out") : carrier.end(.orderly)
-        }
+        if carriers.streams > 0 { shard.emit(.cut(streams: carriers.streams)) }
+        carriers.cut()
     }
 
-    func gauge(_ counters: inout Counters) {
-        counters.carriersIdle = carriers.values.count { $0.phase == .idle }
-    }
+    func gauge(_ counters: inout Counters) { counters.carriersIdle = carriers.idle }
 
     var isFinished: Bool { everybodyDrained && carriers.isEmpty && newcomers.isEmpty }
-
-    private var openStreams: Int {
-        carriers.values.reduce(0) { $0 + ($1.phase == .shared ? $1.sharedStreams : $1.hasStream ? 1 : 0) }
-    }
 
     // MARK: Newcomers
 
@@ -82,84 +80,60 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
 
     func accepted(_ fd: Int32, from address: SocketAddress, by listener: Listener) {
         guard let endpoint = shard.poller.add(fd: fd) else { return }
-        let newcomer = Newcomer(endpoint, from: address, role: self)
+        let newcomer = Newcomer(endpoint, from: address, shared, owner: self)
         newcomers[newcomer.ticket] = newcomer
         newcomer.begin()
     }
 
-    /// `newcomer` was turned away.
-    func gone(_ newcomer: Newcomer) { newcomers[newcomer.ticket] = nil }
+    func turnedAway(_ newcomer: Newcomer) { newcomers[newcomer.ticket] = nil }
 
-    /// A pairing that is not stored before the client has confirmed it, and the deadline for that.
-    private final class Confirmation: Sleeper {
-        var conversation: Conversation?
-        let carrier: Carrier
-        let address: SocketAddress
-        var deadline: Timer?
-        let since: Nanoseconds
-
-        init(
-            _ conversation: consuming Conversation?, _ carrier: Carrier, from address: SocketAddress, since: Nanoseconds
-        ) {
-            self.conversation = conversation
-            self.carrier = carrier
-            self.address = address
-            self.since = since
-        }
-
-        func wake(_ timer: Timer, now: Nanoseconds) { carrier.lost("not confirmed in time") }
-    }
-
-    /// `newcomer` has become `carrier`, which must be confirmed by the moment `limit`.
-    func adopt(
-        _ carrier: Carrier, from newcomer: Newcomer, storing conversation: consuming Conversation?,
-        confirmBy limit: Nanoseconds
+    func newcomer(
+        _ newcomer: Newcomer, proved peer: Peer, _ link: Endpoint, _ keys: consuming CarrierKeys,
+        storing conversation: consuming Conversation?, confirmBy limit: Nanoseconds
     ) {
-        gone(newcomer)
-        let confirmation = Confirmation(conversation, carrier, from: newcomer.address, since: shard.now)
-        confirmation.deadline = shard.arm(confirmation, after: limit &- min(limit, shard.now))
-        confirmations[carrier.ticket] = confirmation
+        newcomers[newcomer.ticket] = nil
+        let carrier = Carrier(
+            side: .server, link: link, keys: keys, phase: .confirming, peer: peer, timings: timings, shard: shard,
+            owner: self)
+        confirmations.expect(carrier, from: newcomer.address, storing: conversation, by: limit)
         adopt(carrier)
         carrier.advance()
     }
 
     /// Counts `carrier` among this loop's.
     func adopt(_ carrier: Carrier) {
-        carriers[carrier.ticket] = carrier
+        carriers.adopt(carrier)
         let device = carrier.peer.device
         carrier.allowance.budget = shared.budgets[device]
-        allowances[device, default: (carrier.allowance, 0)].carriers += 1
-        if sweeper == nil { armSweep() }
+        allowances.add(carrier)
+        keeper?.isNeeded()
     }
 
     /// That of the device's other carriers here, if it has any.
-    func allowance(of peer: Peer) -> Allowance { allowances[peer.device]?.allowance ?? Allowance() }
+    func allowance(of peer: Peer) -> Allowance { allowances.allowance(of: peer.device) }
 
     func letGo(_ carrier: Carrier) { _ = takeOut(carrier) }
 
     /// Takes `carrier` out of every list there is. False if it was in none.
     private func takeOut(_ carrier: Carrier) -> Bool {
-        guard carriers.removeValue(forKey: carrier.ticket) != nil else { return false }
-        let device = carrier.peer.device
-        allowances[device]?.carriers -= 1
-        if allowances[device]?.carriers == 0 { allowances[device] = nil }
-        confirmations.removeValue(forKey: carrier.ticket)?.deadline?.cancel()
-        forgetTrunk(carrier)
+        guard carriers.takeOut(carrier) else { return false }
+        allowances.remove(carrier)
+        confirmations.take(carrier)
+        trunks.remove(carrier)
         return true
     }
 
     func stays(_ carrier: Carrier) {}
 
     /// Every carrier here, and those that streams share, for tests that know which may be where.
-    var register: (all: [Carrier], shared: [Carrier]) { (Array(carriers.values), trunks.values.flatMap { $0 }) }
+    var register: (all: [Carrier], shared: [Carrier]) { (carriers.all, trunks.all) }
     /// Devices that have carriers here.
     var devicesHere: Int { allowances.count }
 
     // MARK: CarrierOwner
 
     func carrierConfirmed(_ carrier: Carrier) {
-        guard let confirmation = confirmations.removeValue(forKey: carrier.ticket) else { return }
-        confirmation.deadline?.cancel()
+        guard let confirmation = confirmations.take(carrier) else { return }
         guard let conversation = confirmation.conversation.take() else {
             shard.counters.resumes &+= 1
             // Only now is it certain that the device's key is there: a recorded RESUME prolongs nothing.
@@ -250,8 +224,8 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
         let id = carrier.peer.conversation
         let beginning = shared.vault.begin(stream: number, in: id, at: shard.moment, isInUse: false)
         guard case .tooLate = beginning else { return beginning }
-        let isInUse = trunks[id]?.contains { $0.sharedStreams > ($0 === carrier ? 1 : 0) } ?? false
-        return isInUse ? shared.vault.begin(stream: number, in: id, at: shard.moment, isInUse: true) : .tooLate
+        return trunks.isInUse(besidesOneOn: carrier)
+            ? shared.vault.begin(stream: number, in: id, at: shard.moment, isInUse: true) : .tooLate
     }
 
     func carrier(_ carrier: Carrier, withdraws numbers: [UInt64]) -> [UInt64] {
@@ -275,17 +249,14 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
         if shard.isDraining || !shared.vault.isLive(carrier.peer.conversation, at: .now) { carrier.retire() }
     }
 
-    func carrierIsShared(_ carrier: Carrier) { trunks[carrier.peer.conversation, default: []].append(carrier) }
+    func carrierIsShared(_ carrier: Carrier) { trunks.add(carrier) }
 
     /// The carrier with this ticket, if it is still here.
     func carrier(_ ticket: Ticket) -> Carrier? { carriers[ticket] }
 
     /// The stream with this number on a shared carrier of the conversation.
     func sharedStream(_ number: UInt64, of conversation: ConversationID) -> SharedStream? {
-        for trunk in trunks[conversation] ?? [] {
-            if let stream = trunk.sharing?.streams[number] { return stream }
-        }
-        return nil
+        trunks.stream(number, of: conversation)
     }
 
     func carrierLostStream(_ carrier: Carrier) { shared.vault.touch(carrier.peer.conversation, at: shard.moment) }
@@ -326,56 +297,10 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
         }
     }
 
-    private func forgetTrunk(_ carrier: Carrier) {
-        let id = carrier.peer.conversation
-        guard var shared = trunks[id] else { return }
-        shared.removeAll { $0 === carrier }
-        trunks[id] = shared.isEmpty ? nil : shared
-    }
-
     private func endCarriers(of conversation: ConversationID) {
-        for carrier in Array(carriers.values) where carrier.belongs(to: conversation) {
+        for carrier in carriers.all where carrier.belongs(to: conversation) {
             // The end of a stream that is here may have come already without having been read.
             carrier.hasStream ? carrier.retire() : carrier.end(.orderly)
         }
-    }
-
-    // MARK: Conversations that end
-
-    /// A client that was told that its conversation is over has so long to close its carriers.
-    private static let farewell: Nanoseconds = 5_000_000_000
-
-    private func armSweep() {
-        // A loop for heavy streams that has none sleeps.
-        guard shard.kind != .heavy || !carriers.isEmpty else {
-            sweeper = nil
-            return
-        }
-        let lifetimes = shared.settings.conversation
-        let shortest = min(lifetimes.idle, lifetimes.lifetime, lifetimes.epoch).nanoseconds
-        sweeper = shard.arm(self, after: min(max(shortest / 8, 50_000_000), 10_000_000_000))
-    }
-
-    func wake(_ timer: Timer, now: Nanoseconds) {
-        let moment = ContinuousClock.now
-        for (id, carrier) in carriers where confirmations[id] == nil {
-            if carrier.hasStream {
-                shared.vault.touch(carrier.peer.conversation, at: moment, isInUse: true)
-            } else if !shared.vault.isLive(carrier.peer.conversation, at: moment) {
-                guard carrier.isRetiring else {
-                    carrier.retire()
-                    continue
-                }
-                // What was opened before LEAVING arrived must still find somebody who says no.
-                if now &- carrier.retiredAt >= Self.farewell { carrier.end(.orderly) }
-            }
-        }
-        shard.handledSecrets()
-        if shard.index == 0 {
-            shard.warnOfUnlockedSecrets()
-            let ended = shared.vault.sweep(at: moment)
-            if ended > 0 { shard.emit(.conversationEnded("\(ended) expired")) }
-        }
-        armSweep()
     }
 }
