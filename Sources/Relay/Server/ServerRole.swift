@@ -129,6 +129,8 @@ final class ServerRole: CarrierPasser, Host, NewcomerOwner {
     var register: (all: [Carrier], shared: [Carrier]) { (carriers.all, trunks.all) }
     /// Devices that have carriers here.
     var devicesHere: Int { allowances.count }
+    /// Connections that have not proved themselves.
+    var newcomersHere: Int { newcomers.count }
 
     // MARK: CarrierOwner
 
