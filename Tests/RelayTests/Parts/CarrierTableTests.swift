@@ -1,4 +1,5 @@
 import Pairing
+import Settings
 import Testing
 import Wire
 
@@ -64,6 +65,24 @@ import Wire
         trunks.remove(carrier)
         #expect(trunks.all.isEmpty && trunks.stream(2, of: carrier.peer.conversation) == nil)
         withExtendedLifetime(apps) {}
+    }
+
+    @Test("A carrier that is confirmed in time has no deadline any more; one that is not is given up at it")
+    func confirmations() throws {
+        for isInTime in [true, false] {
+            let forger = try Forger(posingAs: .client)
+            let (bench, carrier) = (forger.bench, forger.carrier)
+            let address = try #require(SocketAddress(literal: .tcp(host: "127.0.0.1", port: 1)))
+            var confirmations = Confirmations()
+            confirmations.expect(carrier, from: address, storing: nil, by: bench.shard.now + 1_000_000_000)
+            #expect(confirmations.awaits(carrier))
+            bench.pass(.milliseconds(900))
+            if isInTime { #expect(confirmations.take(carrier)?.address == address) }
+            bench.pass(.milliseconds(200))
+            #expect(forger.owner.lostBecause == (isInTime ? nil : "not confirmed in time"))
+            #expect(confirmations.awaits(carrier) != isInTime)
+            #expect((confirmations.take(carrier) == nil) == isInTime)
+        }
     }
 
     @Test("Carriers of one device share an allowance until the last of them has gone")

@@ -62,7 +62,7 @@ final class RolesBench {
     init(
         devices: Int = 1, strangers: Int = 0, carrier: CarrierChoice = .shared, vault capacity: Int = 100,
         connections: Int = 100_000,
-        deviceLimits: DeviceLimits = DeviceLimits(), admission: AdmissionSettings? = nil
+        deviceLimits: DeviceLimits = DeviceLimits(), admission: AdmissionSettings? = nil, mayUseService: Bool = true
     ) throws {
         targets = try ListeningSocket.open(.tcp(host: "127.0.0.1", port: 0))
         let identity = Identity.generate()
@@ -79,7 +79,7 @@ final class RolesBench {
             listen: [doorAddress], identity: identity,
             services: [Self.service: ServerService(target: targetAddress)],
             devices: names.enumerated().map {
-                Device(name: "device-\($0)", key: $1.publicKey, services: [Self.service])
+                Device(name: "device-\($0)", key: $1.publicKey, services: mayUseService ? [Self.service] : [])
             }, common: serverCommon, admission: admission ?? AdmissionSettings(pairRate: 1000, pairBurst: 1000),
             deviceLimits: deviceLimits)
         let shared = ServerShared(settings, vault: MemoryVault(capacity: capacity))
@@ -140,6 +140,9 @@ final class RolesBench {
 
     /// An application of device `device` that connects; what becomes of it is the test's affair.
     func ask(_ device: Int = 0) throws -> TestSocket { try connect(to: entries[device]) }
+
+    /// Nobody listens where the service was.
+    func stopService() { targets.stop() }
 
     /// Somebody who calls the server; what becomes of it is the test's affair.
     func call() throws -> TestSocket { try connect(to: door) }

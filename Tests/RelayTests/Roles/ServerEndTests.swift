@@ -129,6 +129,25 @@ import Wire
         #expect(bench.server.counters.brokenStreams == 4 && bench.server.counters.streamsOpen == 0)
     }
 
+    @Test("A cut reaches a heavy stream on the other loop, too")
+    func cutHeavy() throws {
+        let bench = try RolesBench()
+        let stream = try bench.open()
+        let flows = flows(stream, 200_000_000)
+        #expect(
+            bench.turn {
+                for flow in flows { for _ in 0..<8 { flow.step() } }
+                return bench.server.roles[1].register.all.contains { $0.hasStream }
+            })
+        drain(bench, limit: .seconds(1))
+        bench.pass(.milliseconds(1100))
+        #expect(bench.turn { hasFinished(bench) })
+        #expect(bench.server.counters.brokenStreams == 1)
+        for socket in [stream.application, stream.target] {
+            #expect(bench.turn { socket.readAll().then == .broken(TestSocket.connectionReset) })
+        }
+    }
+
     // MARK: Conversations
 
     @Test("A client that logs off ends its conversation at the server, on all loops, and nobody else's")
