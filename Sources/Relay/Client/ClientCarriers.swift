@@ -75,7 +75,7 @@ extension ClientRole {
         }
         dialledAt = shard.now
         for _ in 0..<missing {
-            let dial = CarrierDial(self) { [unowned self] dial, result in
+            let dial = CarrierDial(shared, on: shard) { [unowned self] dial, result in
                 dials[dial.ticket] = nil
                 dialled(result)
             }
@@ -94,13 +94,13 @@ extension ClientRole {
         waiting.unshared + (waiting.count > waiting.unshared ? 1 : 0) + heavy.count + (doubts.unasked.isEmpty ? 0 : 1)
     }
 
-    private func dialled(_ result: CarrierDialResult) {
-        switch result {
-        case .opened(let carrier):
+    private func dialled(_ result: consuming CarrierDialResult) {
+        switch consume result {
+        case .opened(let link):
             backoff.gotThrough()
             tell(shared.watch.answers(at: shard.now))
             shard.counters.resumes &+= 1
-            adopt(carrier)
+            let carrier = carrier(on: link, .idle)
             give(carrier)
             if carrier.phase != .closed { carrier.advance() }
             refill()
@@ -150,5 +150,30 @@ extension ClientRole {
     func wasUseful(_ carrier: Carrier) {
         backoff.reset()
         shared.wasUseful(carrier.peer.conversation)
+    }
+
+    /// Makes a carrier of this loop of `link`. It has CONFIRM to send.
+    private func carrier(on link: consuming ProvenLink, _ phase: Carrier.Phase) -> Carrier {
+        let carrier = Carrier(
+            side: .client, link: link.endpoint, keys: link.keys, phase: phase, peer: link.peer, timings: timings,
+            shard: shard, owner: self)
+        carrier.due.insert(.confirm)
+        adopt(carrier)
+        return carrier
+    }
+
+    func confirming(on link: consuming ProvenLink) -> Carrier { carrier(on: link, .confirming) }
+
+    func conversationStands() { tellAll { $0.established() } }
+
+    /// Whether the peer or the way to it brought about this end of `carrier`, which came before it was of use.
+    func wasEndedByPeer(_ carrier: Carrier, _ end: CarrierEnd) -> Bool {
+        switch end {
+        case .lost: true
+        // Idle, and the peer closed.
+        case .orderly: carrier.link.hungUp
+        // One of the applications, or the server in words.
+        case .streamBroken: false
+        }
     }
 }

@@ -7,7 +7,7 @@ internal import Synchronization
 internal import Wire
 
 /// The client on one loop. Not thread-safe.
-final class ClientRole: CarrierPasser, Host, Sleeper {
+final class ClientRole: CarrierPasser, Host, PairerOwner, Sleeper {
     let shard: Shard
     let shared: ClientShared
     let timings: CarrierTimings
@@ -79,7 +79,7 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
         if !sockets.isEmpty { shared.listens() }
         armUpkeep()
         if shard.index == 0 {
-            let pairer = Pairer(self)
+            let pairer = Pairer(shared, on: shard, for: self)
             self.pairer = pairer
             pairer.request(urgently: false)
         }
@@ -284,7 +284,7 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
     }
 
     /// A new conversation stands.
-    func established(_ generation: UInt64) {
+    func established() {
         dialRetry?.cancel()
         dialRetry = nil
         upkeep?.cancel()
@@ -446,7 +446,7 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
         if carriers.isEmpty, shard.kind != .heavy { tell(shared.watch.lastCarrierEnded()) }
         if isUseful(carrier) {
             wasUseful(carrier)
-        } else if carrier.wasEndedByPeer(end) {
+        } else if wasEndedByPeer(carrier, end) {
             // A server that takes carriers only to drop them is not asked again at once.
             wasUseless()
         }
