@@ -8,8 +8,7 @@ internal import Synchronization
 protocol PairerOwner: AnyObject {
     /// The server has answered PAIR: what waits for its CONFIRMED on this link is the carrier that is returned.
     func confirming(on link: consuming ProvenLink) -> Carrier
-    /// A new conversation stands.
-    func conversationStands()
+    func tellAllLoops(_ news: UpstreamNews)
 }
 
 /// Brings about the client's conversation. Not thread-safe: it belongs to the first shard.
@@ -68,6 +67,20 @@ final class Pairer: Sleeper {
 
     private func wait(_ delay: Nanoseconds, isFixed: Bool) {
         pause = Pause(timer: shard.arm(self, after: delay), isFixed: isFixed)
+    }
+
+    /// From time to time: moves the conversation's ratchet on, renews the conversation before its time is over, and ends
+    /// it then.
+    func lookAfterConversation() {
+        shard.handledSecrets()
+        shard.warnOfUnlockedSecrets()
+        switch shared.sweep(at: .now) {
+        case .unchanged: break
+        case .due: request(urgently: false, renewing: true)
+        case .ended(let why):
+            shard.emit(.conversationEnded(why))
+            owner.tellAllLoops(.conversationExpired)
+        }
     }
 
     /// Gives up.
@@ -130,7 +143,7 @@ final class Pairer: Sleeper {
             .paired(
                 with: "server \(settings.serverKey.text)", at: settings.server.description,
                 .nanoseconds(shard.now &- startedAt)))
-        owner.conversationStands()
+        owner.tellAllLoops(.conversationStands)
     }
 
     /// A carrier ended; if it was the pairing's, the pairing failed.

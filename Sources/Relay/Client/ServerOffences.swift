@@ -1,7 +1,7 @@
 // What only a client may say: a server that says it has broken the protocol.
 internal import Wire
 
-extension ClientRole {
+extension Upstream {
     func carrier(_ carrier: Carrier, opens message: OpenMessage) { carrier.violated("OPEN by a server") }
     func carrier(_ carrier: Carrier, opens message: OpenMessage, as stream: SharedStream) {
         carrier.violated("OPEN by a server")

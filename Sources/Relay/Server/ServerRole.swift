@@ -7,7 +7,7 @@ internal import Vault
 internal import Wire
 
 /// The server on one loop. Not thread-safe.
-final class ServerRole: CarrierPasser, Host, Sleeper {
+final class ServerRole: CarrierPasser, CarrierOwner, Host, Sleeper {
     let shard: Shard
     let shared: ServerShared
     let timings: CarrierTimings

@@ -81,7 +81,7 @@ final class RecordingOwner: CarrierOwner {
     }
 
     func carrierIsHeard(_ carrier: Carrier) {
-        carrier.isSuspect = false
+        carrier.trust.wasHeard()
         calls.append(.heard)
     }
 
