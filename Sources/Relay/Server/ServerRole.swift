@@ -7,7 +7,7 @@ internal import Vault
 internal import Wire
 
 /// The server on one loop. Not thread-safe.
-final class ServerRole: CarrierPasser, Host, Sleeper {
+final class ServerRole: CarrierPasser, CarrierOwner, Host, Sleeper {
     let shard: Shard
     let shared: ServerShared
     let timings: CarrierTimings
@@ -232,7 +232,8 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
     }
 
     func carrier(
-        _ carrier: Carrier, hasNoTargetFor service: ServiceID, _ failure: TargetFailure, trying tried: [SocketAddress]) {
+        _ carrier: Carrier, hasNoTargetFor service: ServiceID, _ failure: TargetFailure, trying tried: [SocketAddress]
+    ) {
         let device = place(of: carrier)
         if case .noRoom(let why) = failure {
             return shard.emit(.streamTurnedDown(service, device: device, why))

@@ -88,14 +88,8 @@ final class Carrier: LastingDriver, TurnEnder, Sleeper {
 
     /// A question about streams of other carriers that is being asked or answered.
     var withdrawing: Withdrawing?
-    /// Nothing was heard when something should have been: it gets no new streams (client only).
-    var isSuspect = false
-    /// It is being looked at whether something is heard (client only).
-    var isWatched = false
-    /// ... and the peer was asked.
-    var isAsked = false
-    /// When something was last said here that should bring an answer (client only).
-    var expectedAt: Nanoseconds = 0
+    /// Whether the server is still believed to be at the other end (client only).
+    var trust = Trust.trusted(.none)
 
     // The pipe from the application to the link. `out` holds encoded frames not yet sent.
     var out: UnsafeMutableRawPointer?

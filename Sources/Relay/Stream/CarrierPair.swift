@@ -96,7 +96,8 @@ private final class PairOwner: CarrierOwner {
     func carrier(_ carrier: Carrier, opens message: OpenMessage, as stream: SharedStream) {}
     func carrier(_ carrier: Carrier, takesOver message: MoveMessage) {}
     func carrier(
-        _ carrier: Carrier, hasNoTargetFor service: ServiceID, _ failure: TargetFailure, trying tried: [SocketAddress]) {}
+        _ carrier: Carrier, hasNoTargetFor service: ServiceID, _ failure: TargetFailure, trying tried: [SocketAddress]
+    ) {}
     func carrierIsShared(_ carrier: Carrier) {}
     func carrierLostStream(_ carrier: Carrier) {}
     func carrierLeaves(_ carrier: Carrier) {}

@@ -52,7 +52,7 @@ extension Carrier {
         if framesLeft < most {
             allowance.spend(Cost.frame &* (most &- framesLeft), in: shard.turns)
             shard.heard(allowance.ticket)
-            if isSuspect, isOpen { owner.carrierIsHeard(self) }
+            if trust.isSuspect, isOpen { owner.carrierIsHeard(self) }
         }
         return isOpen && phase != .closed
     }

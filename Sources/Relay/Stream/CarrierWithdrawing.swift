@@ -38,7 +38,7 @@ final class Withdrawing {
 extension Carrier {
     /// Whether other carriers' streams can be withdrawn here now (client).
     var mayWithdraw: Bool {
-        (phase == .idle || phase == .shared) && withdrawing == nil && !isSuspect && !link.hungUp && !link.failed
+        (phase == .idle || phase == .shared) && withdrawing == nil && !trust.isSuspect && !link.hungUp && !link.failed
     }
 
     /// Gives up the streams `numbers` of other carriers, unless they have begun (client). The owner hears of the answer.

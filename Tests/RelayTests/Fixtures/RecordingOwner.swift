@@ -81,7 +81,7 @@ final class RecordingOwner: CarrierOwner {
     }
 
     func carrierIsHeard(_ carrier: Carrier) {
-        carrier.isSuspect = false
+        carrier.trust.wasHeard()
         calls.append(.heard)
     }
 
@@ -91,7 +91,8 @@ final class RecordingOwner: CarrierOwner {
     }
 
     func carrier(
-        _ carrier: Carrier, hasNoTargetFor service: ServiceID, _ failure: TargetFailure, trying tried: [SocketAddress]) {}
+        _ carrier: Carrier, hasNoTargetFor service: ServiceID, _ failure: TargetFailure, trying tried: [SocketAddress]
+    ) {}
 
     func carrierIsShared(_ carrier: Carrier) { calls.append(.shared) }
 
