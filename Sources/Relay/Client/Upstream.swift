@@ -9,7 +9,7 @@ internal import Settings
 internal import Wire
 
 /// A client's one server on one loop. Not thread-safe.
-final class Upstream: CarrierOwner, Sleeper {
+final class Upstream: ClientCarrierOwner, Sleeper {
     let shared: ClientShared
     let shard: Shard
     let carriers: UpstreamCarriers
@@ -257,7 +257,6 @@ final class Upstream: CarrierOwner, Sleeper {
     func carrierLostStream(_ carrier: Carrier) { owner.leaveIfDone() }
     func carrierIsMisplaced(_ carrier: Carrier) { owner.carrierIsMisplaced(carrier) }
     func carrierMayGoOn(_ carrier: Carrier) -> Bool { true }
-    func carrier(_ carrier: Carrier, withdraws numbers: [UInt64]) -> [UInt64] { numbers }
     /// There is one server: nobody else is held up by what it sends.
     func allowance(of peer: Peer) -> Allowance { Allowance() }
 

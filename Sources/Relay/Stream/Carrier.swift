@@ -425,9 +425,9 @@ final class Carrier: LastingDriver, TurnEnder, Sleeper {
             first.didNotBegin(.withdrawn)
             // Its OPEN may still be here.
             if opening != nil {
-                owner.carrier(self, givesBack: app, first, .withdrawn)
+                owner.atClient?.carrier(self, givesBack: app, first, .withdrawn)
             } else {
-                owner.carrier(self, loses: app, first)
+                owner.atClient?.carrier(self, loses: app, first)
             }
         } else if let app {
             self.app = nil
@@ -474,7 +474,7 @@ final class Carrier: LastingDriver, TurnEnder, Sleeper {
     /// LEAVING came (client).
     func handleLeaving() {
         leavingHeard = true
-        owner.carrierLeaves(self)
+        owner.atClient?.carrierLeaves(self)
     }
 
     private func leave() {

@@ -229,7 +229,7 @@ extension Carrier {
             return false
         }
         share()
-        owner.carrierIsShared(self)
+        owner.atServer?.carrierIsShared(self)
         return true
     }
 
@@ -290,7 +290,7 @@ extension Carrier {
             spendOnStream()
             let stream = SharedStream(message, on: self)
             keep(stream)
-            owner.carrier(self, opens: message, as: stream)
+            owner.atServer?.carrier(self, opens: message, as: stream)
         case .data, .fin:
             guard !sharing.moved.contains(header.stream) else { return violated(.moreThanCounted) }
             fallthrough

@@ -61,7 +61,7 @@ extension Carrier {
     /// WITHDRAW came.
     func handleWithdraw(_ message: StreamNumbersMessage) {
         allowance.spend(Cost.question, in: shard.turns)
-        withdrawing = Withdrawing(answering: owner.carrier(self, withdraws: message.numbers))
+        withdrawing = Withdrawing(answering: owner.atServer?.carrier(self, withdraws: message.numbers) ?? [])
     }
 
     /// WITHDRAWN came.
@@ -71,7 +71,7 @@ extension Carrier {
             return violated(.unaskedStream)
         }
         self.withdrawing = nil
-        owner.carrier(self, withdrew: withdrawing.asked, butNot: message.numbers)
+        owner.atClient?.carrier(self, withdrew: withdrawing.asked, butNot: message.numbers)
     }
 
     /// The numbers of the streams here that could begin anew elsewhere: all that was read from their applications is

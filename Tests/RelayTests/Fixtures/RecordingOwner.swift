@@ -4,8 +4,8 @@ import Wire
 
 @testable import Relay
 
-/// A `CarrierOwner` that records, and answers only what a test tells it to.
-final class RecordingOwner: CarrierOwner {
+/// An owner at either end that records, and answers only what a test tells it to.
+final class RecordingOwner: ClientCarrierOwner, ServerCarrierOwner {
     enum Call: Equatable {
         case confirmed
         case opens(OpenMessage)
