@@ -31,7 +31,7 @@ enum Silence {
         }
         if let tcp {
             // A large frame on a slow link is under way for long.
-            if carrier.filled > carrier.parsed, UInt64(tcp.last_data_ms) * 1_000_000 < elapsed {
+            if carrier.link.filled > carrier.link.parsed, UInt64(tcp.last_data_ms) * 1_000_000 < elapsed {
                 self = .early
                 return
             }

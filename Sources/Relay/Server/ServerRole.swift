@@ -249,7 +249,7 @@ final class ServerRole: CarrierPasser, ServerCarrierOwner, Host, Sleeper {
     private func place(of carrier: Carrier) -> DevicePlace {
         DevicePlace(
             name: shared.name(of: carrier.peer.device),
-            address: carrier.link.isOpen ? SocketAddress(peerOf: carrier.link.fd)?.text : nil)
+            address: carrier.link.endpoint.isOpen ? SocketAddress(peerOf: carrier.link.endpoint.fd)?.text : nil)
     }
 
     /// Begins the stream `number`, which is a use of the conversation. One that has a stream besides is in use, whenever

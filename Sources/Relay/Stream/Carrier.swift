@@ -53,14 +53,12 @@ final class Carrier: LastingDriver, TurnEnder, Sleeper {
     /// broken when the carrier closes, and a shard ends only when all of its carriers have.
     let shard: Shard
     let owner: any CarrierOwner
-    let link: Endpoint
+    /// Its connection. Accesses need no check at run time: nothing that works on the link can call back.
+    @exclusivity(unchecked) var link: Link
     /// When the carrier was opened.
     let since: Nanoseconds
     /// The application's connection (client) or the target's (server), while a stream is open.
     var app: Endpoint?
-    /// Nil once the carrier has ended or has been packed: then nothing can be encoded or decoded any more. Accesses
-    /// need no check at run time: nothing that works on the keys can call back.
-    @exclusivity(unchecked) var keys: CarrierKeys?
     /// What its work may cost in a turn. A server gives all carriers of a device the same.
     let allowance: Allowance
     /// Its device owes time: the link is read again then.
@@ -92,10 +90,6 @@ final class Carrier: LastingDriver, TurnEnder, Sleeper {
     var trust = Trust.trusted(.none)
 
     // The pipe from the application to the link. `out` holds encoded frames not yet sent.
-    var out: UnsafeMutableRawPointer?
-    var outStart = 0
-    var outEnd = 0
-    var due: DueFrames = []
     var opening: OpenMessage?
     /// What was read from the application before the server has said a word of the stream (client).
     var first: FirstBytes?
@@ -113,9 +107,6 @@ final class Carrier: LastingDriver, TurnEnder, Sleeper {
 
     // The pipe from the link to the application. `inbound` holds received bytes: before `parsed` they
     // are decoded, from there to `filled` they are not. Decoded plaintext waits in the vectors.
-    var inbound: UnsafeMutableRawPointer?
-    var parsed = 0
-    var filled = 0
     var vectorFirst = 0
     var vectorEnd = 0
     /// Frames that may still be decoded in this turn.
@@ -129,10 +120,7 @@ final class Carrier: LastingDriver, TurnEnder, Sleeper {
     var closedReceived = false
 
     // The link's health.
-    @exclusivity(unchecked) var lastHeard: Nanoseconds
     var heartbeat: Timer?
-    /// How many frames had been sent at the last heartbeat.
-    var sentAtHeartbeat: UInt64 = 0
     /// It takes no further stream.
     private(set) var isRetiring = false
     /// Since when.
@@ -145,7 +133,10 @@ final class Carrier: LastingDriver, TurnEnder, Sleeper {
     var linkIsGone = false
 
     // REKEY.
-    @exclusivity(unchecked) var rekey = RekeyState()
+    var rekeyLimits = RekeyLimits()
+    /// The stream has ended here, and the client may not have known that yet when it offered: one offer of it may still
+    /// come (server only).
+    var mayOfferLate = false
     /// Stream bytes, both ways, of the streams before this one.
     var carriedBytes: UInt64 = 0
 
@@ -160,27 +151,43 @@ final class Carrier: LastingDriver, TurnEnder, Sleeper {
     private var advanceOnceMore = false
 
     /// Takes over `link`, whose handshake is done.
-    init(
+    convenience init(
         side: Side, link: Endpoint, keys: consuming CarrierKeys, phase: Phase, peer: Peer,
         timings: CarrierTimings, shard: Shard, owner: any CarrierOwner
+    ) {
+        self.init(
+            side: side, Link(link, keys, now: shard.now), phase: phase, peer: peer, timings: timings, shard: shard,
+            owner: owner)
+    }
+
+    /// Takes over `link`.
+    init(
+        side: Side, _ link: consuming Link, phase: Phase, peer: Peer, timings: CarrierTimings, shard: Shard,
+        owner: any CarrierOwner
     ) {
         self.side = side
         self.peer = peer
         self.link = link
-        self.keys = consume keys
         self.phase = phase
         self.timings = timings
         self.shard = shard
         self.owner = owner
         allowance = owner.allowance(of: peer)
         since = shard.now
-        lastHeard = shard.now
         movedAt = shard.now
-        rekey.begin(now: shard.now, timings)
+        rekeyLimits.begin(now: shard.now, timings)
         shard.counters.carriersOpen += 1
-        link.driver = self
+        self.link.endpoint.driver = self
         armHeartbeat()
     }
+
+    /// Control frames that wait for room.
+    var due: DueFrames {
+        get { link.due }
+        set { link.due = newValue }
+    }
+    /// When the last frame was verified.
+    var lastHeard: Nanoseconds { link.lastHeard }
 
     /// Whether an application's connection is open here, or about to be.
     var hasStream: Bool { app != nil || phase == .dialing || phase == .moving || sharedStreams > 0 }
@@ -216,10 +223,10 @@ final class Carrier: LastingDriver, TurnEnder, Sleeper {
             if phase == .moving, side == .server, link.hungUp { return lost(.link(.closed)) }
             guard receive(), transmit() else { return }
             rekeyIfDue()
-            guard outStart == outEnd, due.isEmpty else { continue }
+            guard link.isEmpty, link.due.isEmpty else { continue }
             if hasLeftShared {
                 guard owner.logsOff(on: self) else { return leave() }
-                due.insert(.bye)
+                link.due.insert(.bye)
                 advanceOnceMore = true
             }
         } while advanceOnceMore
@@ -262,7 +269,7 @@ final class Carrier: LastingDriver, TurnEnder, Sleeper {
     func connected(_ target: Endpoint) {
         beginStream(service, target)
         phase = .streaming
-        lastHeard = shard.now
+        link.lastHeard = shard.now
         advance()
     }
 
@@ -293,8 +300,8 @@ final class Carrier: LastingDriver, TurnEnder, Sleeper {
         guard !linkIsGone else { return end(.orderly) }
         switch side {
         case .server:
-            due.insert(.closed)
-            rekey.mayOfferLate = true
+            link.due.insert(.closed)
+            mayOfferLate = true
             becomeIdle()
         case .client:
             phase = .finishing
@@ -330,7 +337,7 @@ final class Carrier: LastingDriver, TurnEnder, Sleeper {
     private func giveUp(_ type: FrameType, _ fault: StreamFault) {
         guard phase != .closed, phase != .departing, phase != .leaving else { return }
         // A shared carrier's streams end with it; their records so far are before its last word.
-        guard !linkIsGone, !shard.isCut, link.brokenBy == 0, phase != .confirming, sealBundle() else {
+        guard !linkIsGone, !shard.isCut, link.endpoint.brokenBy == 0, phase != .confirming, sealBundle() else {
             sayLastWord(type, ReasonMessage(reason: fault.reason))
             return end(.streamBroken(fault))
         }
@@ -345,7 +352,7 @@ final class Carrier: LastingDriver, TurnEnder, Sleeper {
         releaseInbound()
         heartbeat?.cancel()
         armHeartbeat()
-        rekey = RekeyState()
+        link.rekey = RekeyState()
         shard.again(self)
     }
 
@@ -353,18 +360,17 @@ final class Carrier: LastingDriver, TurnEnder, Sleeper {
     private func depart() {
         guard discard() else { return }
         while true {
-            while outStart < outEnd {
-                guard link.writable else { return }
+            while !link.isEmpty {
+                guard link.endpoint.writable else { return }
                 guard sendSome() else {
-                    if link.brokenBy != 0 { end(verdict) }
+                    if link.endpoint.brokenBy != 0 { end(verdict) }
                     return
                 }
             }
             guard let (type, reason) = lastWord.take() else { break }
             guard ensureOut() else { return }
-            outStart = 0
-            outEnd = 0
-            ReasonMessage(reason: reason).write(to: out! + FrameHeader.size)
+            link.rewind()
+            ReasonMessage(reason: reason).write(to: link.payloadPlace)
             guard encode(type, ReasonMessage.size) else { return }
         }
         releaseOut()
@@ -380,14 +386,14 @@ final class Carrier: LastingDriver, TurnEnder, Sleeper {
     func lost(_ fault: Fault) {
         guard phase != .closed, !linkIsGone else { return }
         guard phase != .shared else { return end(mayLoseLink ? .orderly : .lost(fault), reopening: true) }
-        let isComplete = ledger.hasEnded && outStart == outEnd
+        let isComplete = ledger.hasEnded && link.isEmpty
         guard isComplete, app != nil else {
             return end(phase == .idle ? .orderly : .lost(fault), reopening: true)
         }
         linkIsGone = true
-        link.close()
+        link.endpoint.close()
         releaseOut()
-        due = []
+        link.due = []
         // No event of the link will come any more, and the last bytes may already be written.
         shard.again(self)
     }
@@ -405,11 +411,10 @@ final class Carrier: LastingDriver, TurnEnder, Sleeper {
         rest = nil
         breakLook?.cancel()
         breakLook = nil
-        closeLink(how)
+        if case .orderly = how { link.close(inOrder: true) } else { link.close(inOrder: false) }
         releaseOut()
         releaseInbound()
-        rekey = RekeyState()
-        keys = nil
+        link.forgetKeys()
         shard.counters.carriersOpen -= 1
         streamsReset = Int(shard.counters.brokenStreams &- brokenBefore)
         owner.carrierClosed(self, how)
@@ -444,21 +449,13 @@ final class Carrier: LastingDriver, TurnEnder, Sleeper {
         wasMoving?.abort(.moveBroke)
     }
 
-    /// A link that ends out of order while the peer does not read (its window is shut) must end with a
-    /// reset: FIN and the last words would wait behind what nobody reads, and so would the far
-    /// application.
-    private func closeLink(_ how: CarrierEnd) {
-        if case .orderly = how { return link.close() }
-        outStart < outEnd || link.hasUnsent ? link.reset() : link.close()
-    }
-
     /// Takes no further stream. A server says so, serves those that the client opened before it heard of that, and
     /// leaves closing to the client. A client closes in order when no stream is left.
     func retire() {
         guard !isRetiring, phase != .closed, phase != .departing, phase != .leaving else { return }
         isRetiring = true
         retiredAt = shard.now
-        if side == .server { due.insert(.leaving) }
+        if side == .server { link.due.insert(.leaving) }
         if phase == .shared { return flushSoon() }
         if side == .client, phase == .idle { return end(.orderly) }
         advance()
@@ -480,7 +477,7 @@ final class Carrier: LastingDriver, TurnEnder, Sleeper {
     private func leave() {
         phase = .leaving
         movedAt = shard.now
-        link.shutdownWrite()
+        link.endpoint.shutdownWrite()
         heartbeat?.cancel()
         armHeartbeat()
         shard.again(self)
@@ -488,10 +485,10 @@ final class Carrier: LastingDriver, TurnEnder, Sleeper {
 
     /// Reads and forgets some of what still comes from the peer. False, and the carrier closed, behind its FIN.
     @discardableResult private func discard() -> Bool {
-        guard link.readable, let region = shard.regions.take() else { return true }
+        guard link.endpoint.readable, let region = shard.regions.take() else { return true }
         defer { shard.regions.put(region) }
-        for _ in 0..<roundsPerTurn where link.readable {
-            switch link.read(region, RegionSize.receive) {
+        for _ in 0..<roundsPerTurn where link.endpoint.readable {
+            switch link.endpoint.read(region, RegionSize.receive) {
             case .moved: continue
             case .blocked: return true
             case .ended, .failed:
@@ -499,7 +496,7 @@ final class Carrier: LastingDriver, TurnEnder, Sleeper {
                 return false
             }
         }
-        if link.readable { shard.again(self) }
+        if link.endpoint.readable { shard.again(self) }
         return true
     }
 
@@ -507,7 +504,7 @@ final class Carrier: LastingDriver, TurnEnder, Sleeper {
     func sayBye() {
         if phase == .shared, sharedStreams == 0 {
             // The last stream's bytes may still be here.
-            due.insert(.bye)
+            link.due.insert(.bye)
             return retire()
         }
         if phase == .idle { sayLastWord(.bye, nil) }

@@ -44,7 +44,7 @@ extension Carrier {
         }
         asked = nil
         guard let stream else {
-            due.insert(.stays)
+            link.due.insert(.stays)
             becomeIdle()
             return advance()
         }
@@ -102,7 +102,7 @@ extension Carrier {
         movedAt = shard.now
         shard.counters.streamsOpen += 1
         phase = .streaming
-        lastHeard = shard.now
+        link.lastHeard = shard.now
         deliverFirst(stream)
         directionEnded()
         if phase != .closed { advance() }

@@ -12,28 +12,18 @@ internal import Wire
 final class CarrierParcel: @unchecked Sendable {
     fileprivate let carrier: Carrier
     fileprivate let phase: Carrier.Phase
-    fileprivate var keys: CarrierKeys?
-    fileprivate var link: DetachedSocket?
+    fileprivate var link: PackedLink
     fileprivate let hasStream: Bool
     fileprivate var app: DetachedSocket?
-    fileprivate var isTaken = false
 
     fileprivate init(
-        _ carrier: Carrier, _ phase: Carrier.Phase, _ keys: consuming CarrierKeys?, _ link: consuming DetachedSocket,
-        _ app: consuming DetachedSocket?
+        _ carrier: Carrier, _ phase: Carrier.Phase, _ link: consuming PackedLink, _ app: consuming DetachedSocket?
     ) {
         self.carrier = carrier
         self.phase = phase
-        self.keys = keys
-        self.link = consume link
+        self.link = link
         hasStream = app != nil
         self.app = app
-    }
-
-    deinit {
-        guard !isTaken else { return }
-        if let region = carrier.out { RegionPool.discard(region) }
-        if let region = carrier.inbound { RegionPool.discard(region) }
     }
 }
 
@@ -80,9 +70,7 @@ extension Carrier {
         if app != nil { shard.counters.streamsOpen -= 1 }
         shard.counters.carriersOpen -= 1
         shard.counters.passes &+= 1
-        for region in [out, inbound] where region != nil { shard.regions.givenAway() }
-        let parcel = CarrierParcel(
-            self, phase, keys.take(), link.detach(resetting: false), app?.detach(resetting: true))
+        let parcel = CarrierParcel(self, phase, link.pack(shard.regions), app?.detach(resetting: true))
         phase = .closed
         app = nil
         return parcel
@@ -91,21 +79,18 @@ extension Carrier {
     /// Continues on `shard` what is in `parcel`. Nil, and the stream broken, if the kernel refuses to watch its sockets.
     convenience init?(continuing parcel: CarrierParcel, on shard: Shard, owner: any CarrierOwner) {
         let old = parcel.carrier
-        guard let keys = parcel.keys.take(), let link = parcel.link.take()?.adopt(on: shard.poller) else {
+        guard let link = parcel.link.unpack(on: shard.poller, shard.regions) else {
             Self.couldNotContinue(parcel, on: shard)
             return nil
         }
         let app = parcel.app.take()?.adopt(on: shard.poller)
         guard app != nil || !parcel.hasStream else {
-            link.close()
+            link.drop(shard.regions)
             Self.couldNotContinue(parcel, on: shard)
             return nil
         }
-        parcel.isTaken = true
         self.init(
-            side: old.side, link: link, keys: keys, phase: parcel.phase, peer: old.peer, timings: old.timings,
-            shard: shard, owner: owner)
-        for region in [old.out, old.inbound] where region != nil { shard.regions.received() }
+            side: old.side, link, phase: parcel.phase, peer: old.peer, timings: old.timings, shard: shard, owner: owner)
         adoptState(of: old)
         if let app {
             self.app = app
@@ -120,24 +105,16 @@ extension Carrier {
         route = old.route
         lastOpened = old.lastOpened
         place = old.place.take()
-        out = old.out
-        outStart = old.outStart
-        outEnd = old.outEnd
-        due = old.due
         opening = old.opening
         handing = old.handing
         ledger = old.ledger
-        inbound = old.inbound
-        parsed = old.parsed
-        filled = old.filled
         vectorFirst = old.vectorFirst
         vectorEnd = old.vectorEnd
         carried = old.carried
         closedReceived = old.closedReceived
-        lastHeard = old.lastHeard
-        sentAtHeartbeat = old.sentAtHeartbeat
         adoptRetirement(of: old)
-        swap(&rekey, &old.rekey)
+        rekeyLimits = old.rekeyLimits
+        mayOfferLate = old.mayOfferLate
         carriedBytes = old.carriedBytes
     }
 

@@ -18,7 +18,7 @@ extension Carrier {
     /// The plaintext waiting to be written lives in the region; its vectors lie behind the last place
     /// a received byte can have.
     private var vectors: UnsafeMutablePointer<iovec> {
-        (inbound! + RegionSize.receive).assumingMemoryBound(to: iovec.self)
+        (link.inbound! + RegionSize.receive).assumingMemoryBound(to: iovec.self)
     }
     private static let vectorLimit = 16
     /// Payloads up to this size are moved next to their neighbour instead of getting a vector.
@@ -77,11 +77,8 @@ extension Carrier {
                 guard phase != .closed else { return false }
                 continue
             }
-            if parsed == filled {
-                parsed = 0
-                filled = 0
-            }
-            guard link.readable, !holdsFrames, !linkIsGone else { break }
+            link.forgetDecoded()
+            guard link.endpoint.readable, !holdsFrames, !linkIsGone else { break }
             guard rounds > 0 else {
                 usedUpTurn()
                 break
@@ -89,7 +86,7 @@ extension Carrier {
             rounds -= 1
             guard receiveSome() else { return phase != .closed }
         }
-        if filled == 0 { releaseInbound() }
+        if link.filled == 0 { releaseInbound() }
         return true
     }
 
@@ -160,18 +157,10 @@ extension Carrier {
     /// Reads once from the link. False if nothing came (or the carrier is closed).
     private func receiveSome() -> Bool {
         guard ensureInbound() else { return false }
-        if parsed > 0 {
-            memmove(inbound!, inbound! + parsed, filled - parsed)
-            filled -= parsed
-            parsed = 0
-        }
-        let room = min(RegionSize.receive - filled, framesPerRound * RegionSize.fullFrame)
-        switch link.read(inbound! + filled, room) {
-        case .moved(let count):
-            filled += count
-            return true
+        switch link.receive(framesPerRound * RegionSize.fullFrame) {
+        case .moved: return true
         case .blocked:
-            if filled == 0 { releaseInbound() }
+            if link.filled == 0 { releaseInbound() }
             return false
         case .ended: lost(.link(.closed))
         case .failed(let error): lost(.link(.failed(error)))
@@ -181,10 +170,9 @@ extension Carrier {
 
     /// Makes sure that there is a region to receive into. False, and the carrier closed, without memory.
     func ensureInbound() -> Bool {
-        if inbound != nil { return true }
-        inbound = shard.regions.take()
-        if inbound == nil { end(.lost(.local(.outOfMemory))) }
-        return inbound != nil
+        if link.ensureInbound(shard.regions) { return true }
+        end(.lost(.local(.outOfMemory)))
+        return false
     }
 
     /// What was decoded for the application and not written, taken out.
@@ -201,51 +189,40 @@ extension Carrier {
     /// may happen next. False if the carrier is closed now.
     private func decodeFrames() -> Bool {
         guard !hasRecords || receiveRecords() else { return false }
-        // Behind a FIN nothing is looked at before the end was passed on: whatever it is, it cannot take
-        // back that every byte arrived.
-        while !holdsFrames, vectorEnd < Self.vectorLimit, ledger.incoming != .ended,
-            filled - parsed >= FrameHeader.size, !hasRecords, framesLeft > 0
-        {
-            let frame = inbound! + parsed
-            let header: FrameHeader
-            do throws(WireError) {
-                header = try FrameHeader(parsing: frame)
-            } catch {
-                violated(.malformed(error))
+        // After a FIN nothing is looked at before the end was passed on. Whatever it is, it cannot take back that every
+        // byte arrived.
+        while !holdsFrames, vectorEnd < Self.vectorLimit, ledger.incoming != .ended, !hasRecords, framesLeft > 0 {
+            switch link.nextFrame(with: shard.cipher, now: shard.now) {
+            case .more: return true
+            case .fault(let fault):
+                violated(fault)
                 return false
-            }
-            guard filled - parsed >= header.frameSize else { return true }
-            do throws(CodecError) {
-                let decoder = try keys!.receiving.makeDecoder(nonce: header.nonce)
-                try decoder.decode(frame: frame, count: header.length, with: shard.cipher)
-            } catch {
-                violated(.unauthentic(error))
-                return false
-            }
-            parsed += header.frameSize
-            // Only what is authentic counts as a sign of life: bytes that never become a frame, because
-            // somebody changed a length on the way, must not keep a carrier waiting.
-            lastHeard = shard.now
-            framesLeft &-= 1
-            shard.counters.framesIn &+= 1
-            let plaintext = frame + FrameHeader.size
-            if header.type == .data {
-                guard isReceivingData else {
-                    violated(.outOfPlace(.data))
-                    return false
-                }
-                append(plaintext, header.length)
-            } else if header.type == .bundle {
-                bundleNext = parsed - FrameHeader.tagSize - header.length
-                bundleEnd = bundleNext + header.length
-                guard beginBundle(), receiveRecords() else { return false }
-            } else {
-                guard handle(header.type, UnsafeRawBufferPointer(start: plaintext, count: header.length)) else {
-                    return false
-                }
+            case .frame(let header, let plaintext):
+                framesLeft &-= 1
+                shard.counters.framesIn &+= 1
+                guard take(header, plaintext) else { return false }
             }
         }
         return true
+    }
+
+    /// Judges a verified frame by its type. False if the carrier is closed now.
+    @inline(__always)
+    private func take(_ header: FrameHeader, _ plaintext: UnsafeMutableRawPointer) -> Bool {
+        if header.type == .data {
+            guard isReceivingData else {
+                violated(.outOfPlace(.data))
+                return false
+            }
+            append(plaintext, header.length)
+            return true
+        }
+        guard header.type == .bundle else {
+            return handle(header.type, UnsafeRawBufferPointer(start: plaintext, count: header.length))
+        }
+        bundleNext = link.parsed - FrameHeader.tagSize - header.length
+        bundleEnd = bundleNext + header.length
+        return beginBundle() && receiveRecords()
     }
 
     private var isReceivingData: Bool { phase == .streaming && ledger.incoming == .open }
@@ -282,7 +259,7 @@ extension Carrier {
                 closedReceived = true
                 if phase == .finishing { becomeIdle() }
             case .refused, .abort: try handleEnd(type, ReasonMessage(parsing: plaintext))
-            case .ping: due.insert(.pong)
+            case .ping: link.due.insert(.pong)
             case .pong: break
             case .rekey: try handleRekey(RekeyMessage(parsing: plaintext))
             case .bye: owner.atServer?.carrierSaidBye(self)
@@ -315,7 +292,7 @@ extension Carrier {
         case .untilFin: !ledger.hasFin
         case .bothEnded: ledger.hasEnded && !closedReceived
         // Before they have left, the client cannot know that the carrier is free.
-        case .afterClosed: !due.contains(.closed) && !due.contains(.stays)
+        case .afterClosed: !link.due.contains(.closed) && !link.due.contains(.stays)
         case .once: !leavingHeard
         case .asked: withdrawing?.isDue == false
         case .oneAtATime: withdrawing == nil
@@ -364,15 +341,12 @@ extension Carrier {
     }
 
     func releaseInbound() {
-        guard let region = inbound else { return }
-        inbound = nil
-        parsed = 0
-        filled = 0
+        guard link.inbound != nil else { return }
+        link.releaseInbound(shard.regions)
         vectorFirst = 0
         vectorEnd = 0
         bundleNext = 0
         bundleEnd = 0
         if carried != nil { letGoOfCarried() }
-        shard.regions.put(region)
     }
 }

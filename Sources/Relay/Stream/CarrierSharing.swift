@@ -94,14 +94,14 @@ extension Carrier {
     /// Where the next record goes, header first; nil if there is no room for one with `count` bytes of payload before
     /// something has been sent.
     func room(forPayload count: Int) -> UnsafeMutableRawPointer? {
-        guard phase == .shared, link.writable, ensureOut(), let sharing else { return nil }
+        guard phase == .shared, link.endpoint.writable, ensureOut(), let sharing else { return nil }
         let size = RecordHeader.size + count
         if sharing.filled + size > FrameHeader.maxPlaintext, !sealBundle() { return nil }
         // Control frames that are due go in front of the bundle: CONFIRM is the first frame of its carrier.
-        if sharing.filled == 0, outEnd + RegionSize.control <= RegionSize.bytes, !encodeDue() { return nil }
-        let offset = outEnd + FrameHeader.size + sharing.filled
+        if sharing.filled == 0, link.outEnd + RegionSize.control <= RegionSize.bytes, !encodeDue() { return nil }
+        let offset = link.outEnd + FrameHeader.size + sharing.filled
         guard offset + size + FrameHeader.tagSize <= RegionSize.bytes else { return nil }
-        return out! + offset
+        return link.out! + offset
     }
 
     /// Adds the record whose payload stands behind `place`, where `room` said.
@@ -162,19 +162,18 @@ extension Carrier {
     /// Sends bundles and control frames. False if the carrier is closed now.
     func transmitShared() -> Bool {
         // A bundle that is open is not closed before the turn ends, because others may have something to add.
-        guard let sharing, sharing.isFlushing || sharing.filled == 0 || outStart < outEnd else { return true }
+        guard let sharing, sharing.isFlushing || sharing.filled == 0 || !link.isEmpty else { return true }
         var rounds = roundsPerTurn
         while true {
             guard sealBundle() else { return false }
-            if outStart < outEnd {
-                guard link.writable else { return true }
+            if !link.isEmpty {
+                guard link.endpoint.writable else { return true }
                 guard sendSome() else { return phase != .closed }
                 continue
             }
-            outStart = 0
-            outEnd = 0
+            link.rewind()
             guard encodeDue() else { return false }
-            if outEnd > 0 { continue }
+            if link.outEnd > 0 { continue }
             sayLateWords()
             guard phase == .shared else { return phase != .closed }
             if !sharing.hungry.isEmpty {
@@ -195,7 +194,7 @@ extension Carrier {
     }
 
     /// Nothing waits to be sent: neither encoded frames nor an open bundle.
-    private var everythingLeft: Bool { outStart == outEnd && (sharing?.filled ?? 0) == 0 }
+    private var everythingLeft: Bool { link.isEmpty && (sharing?.filled ?? 0) == 0 }
 
     private func feedHungry() {
         guard let sharing else { return }
@@ -236,7 +235,7 @@ extension Carrier {
     /// Looks at records of the bundle until it has none left, or this carrier has cost enough in this turn. What came
     /// for one stream is written together. False if the carrier is closed now.
     func receiveRecords() -> Bool {
-        guard let region = inbound, let sharing else { return true }
+        guard let region = link.inbound, let sharing else { return true }
         shard.heard(allowance.ticket)
         do throws(WireError) {
             while bundleNext < bundleEnd, phase == .shared, mayCostMore {

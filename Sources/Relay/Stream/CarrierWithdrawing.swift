@@ -53,7 +53,7 @@ extension Carrier {
         guard let withdrawing, withdrawing.isDue else { return true }
         withdrawing.isDue = false
         let message = StreamNumbersMessage(side == .client ? withdrawing.asked : withdrawing.begun)
-        message.write(to: out! + outEnd + FrameHeader.size)
+        message.write(to: link.payloadPlace)
         if side == .server { self.withdrawing = nil }
         return encode(side == .client ? .withdraw : .withdrawn, message.encodedCount)
     }

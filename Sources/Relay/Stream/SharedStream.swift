@@ -493,7 +493,7 @@ final class SharedStream: LastingDriver, Dialler, Sleeper, Lingerer {
     /// The application's connection broke, and what it sent before is still being read: looks at whether that goes on.
     private func watchBreak() {
         sentWhenLookedAt = ledger.sent
-        breakLook = shard.arm(self, after: carrier.link.patience / 2)
+        breakLook = shard.arm(self, after: carrier.link.endpoint.patience / 2)
     }
 
     func wake(_ timer: Timer, now: Nanoseconds) {

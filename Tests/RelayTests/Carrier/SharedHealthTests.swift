@@ -46,11 +46,11 @@ import Wire
         let filler = try forger.fillLink()
         first.write([1])
         forger.settle()
-        #expect(!forger.carrier.link.writable)
+        #expect(!forger.carrier.link.endpoint.writable)
         let second = try forger.sharedApp(2)
         while !forger.pour(filler) {}
         // As if the link's event came behind that of a listener.
-        forger.carrier.link.writable = true
+        forger.carrier.link.endpoint.writable = true
         let third = try forger.sharedApp(3)
         var records: [Record] = []
         #expect(

@@ -194,8 +194,8 @@ final class RolesBench {
                 func check(_ holds: Bool, _ what: String) { if !holds { wrong.append("client \(index): \(what)") } }
                 check(Set((idle + shared).map(\.ticket)).count == idle.count + shared.count, "in two lists")
                 for carrier in all {
-                    check(carrier.phase != .closed && carrier.link.fd >= 0, "closed and still known")
-                    check(carrier.keys != nil, "known and without keys")
+                    check(carrier.phase != .closed && carrier.link.endpoint.fd >= 0, "closed and still known")
+                    check(carrier.link.hasKeys, "known and without keys")
                 }
                 for carrier in idle {
                     check(tickets.contains(carrier.ticket), "idle and unknown")
@@ -211,7 +211,7 @@ final class RolesBench {
         for role in server.roles {
             let (all, shared) = role.register
             let tickets = Set(all.map(\.ticket))
-            for carrier in all where carrier.phase == .closed || carrier.keys == nil || carrier.link.fd < 0 {
+            for carrier in all where carrier.phase == .closed || !carrier.link.hasKeys || carrier.link.endpoint.fd < 0 {
                 wrong.append("server: closed and still known")
             }
             for carrier in shared where !tickets.contains(carrier.ticket) || carrier.phase != .shared {

@@ -45,8 +45,10 @@ import Wire
 
         func makeDeaf(_ deaf: Deaf) {
             var links: [Int32] = []
-            if deaf != .server { links += client.register.all.map(\.link.fd) }
-            if deaf != .client { links += bench.server.roles.flatMap { $0.register.all.map(\.link.fd) } }
+            if deaf != .server { links += client.register.all.map { $0.link.endpoint.fd } }
+            if deaf != .client {
+                links += bench.server.roles.flatMap { role in role.register.all.map { $0.link.endpoint.fd } }
+            }
             for link in links { #expect(ch_deafen(link) == 0) }
             deafened = links
         }
