@@ -31,6 +31,17 @@ struct ProvenLink: ~Copyable {
     let endpoint: Endpoint
     let keys: CarrierKeys
     let peer: Peer
+
+    /// The carrier that begins on it. It has CONFIRM to send.
+    consuming func carrier(
+        _ phase: Carrier.Phase, _ timings: CarrierTimings, on shard: Shard, owner: any CarrierOwner
+    ) -> Carrier {
+        let carrier = Carrier(
+            side: .client, link: endpoint, keys: keys, phase: phase, peer: peer, timings: timings, shard: shard,
+            owner: owner)
+        carrier.due.insert(.confirm)
+        return carrier
+    }
 }
 
 /// One approach, for one owner, who is told of its end once, unless `cancel` or `leave` came first. Not thread-safe.

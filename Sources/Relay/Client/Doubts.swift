@@ -79,7 +79,7 @@ final class Doubts: Sleeper {
         arm()
     }
 
-    private func look(at expectation: Expectation, _ now: Nanoseconds) {
+    private func look(at expectation: ExpectedWord, _ now: Nanoseconds) {
         guard let carrier = carriers.all[expectation.carrier] else { return }
         switch carrier.phase {
         // Nothing is decoded there any more.

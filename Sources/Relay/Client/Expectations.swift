@@ -2,7 +2,7 @@
 internal import DequeModule
 
 /// A carrier that should be heard.
-struct Expectation: Equatable {
+struct ExpectedWord: Equatable {
     let carrier: Ticket
     /// Nothing heard since then.
     let since: Nanoseconds
@@ -11,9 +11,9 @@ struct Expectation: Equatable {
 /// Those of one loop. Each carrier is in it once at most.
 struct Expectations {
     /// In the order in which they began to be expected.
-    private var fresh: Deque<Expectation> = []
+    private var fresh: Deque<ExpectedWord> = []
     /// Looked at once already, and to be looked at again soon.
-    private var overdue: [Expectation] = []
+    private var overdue: [ExpectedWord] = []
     /// When somebody is going to look; nil if nobody is.
     private var looksAt: Nanoseconds?
     /// The loop itself was late, so that what came may not have been read yet.
@@ -21,13 +21,13 @@ struct Expectations {
 
     /// `carrier` should be heard from `now` on. True if it is the only one of its kind, so that somebody has to look.
     mutating func add(_ carrier: Ticket, now: Nanoseconds) -> Bool {
-        fresh.append(Expectation(carrier: carrier, since: now))
+        fresh.append(ExpectedWord(carrier: carrier, since: now))
         return fresh.count == 1
     }
 
     /// `carrier` is to be looked at soon again.
     mutating func lookAgain(at carrier: Ticket, since: Nanoseconds) {
-        overdue.append(Expectation(carrier: carrier, since: since))
+        overdue.append(ExpectedWord(carrier: carrier, since: since))
     }
 
     /// When to look next, if that is before the look that was agreed on, which it replaces. `other` is when somebody
@@ -42,7 +42,7 @@ struct Expectations {
     }
 
     /// The time to look has come: those to look at now. Nil if the loop was late, and should first read what has come.
-    mutating func due(now: Nanoseconds) -> [Expectation]? {
+    mutating func due(now: Nanoseconds) -> [ExpectedWord]? {
         let planned = looksAt ?? now
         looksAt = nil
         wasLate = !wasLate && now &- min(planned, now) >= Silence.step

@@ -91,7 +91,8 @@ final class Placement {
         doubts.askAbout(carrier)
         guard carrier.phase == .idle else { return }
         if !carrier.link.hungUp, !carrier.isRetiring {
-            while let application = role.nextWaiting(sharing: false) {
+            // Once streams share it, it is for those that may.
+            while let application = role.nextWaiting(sharing: carrier.phase == .shared) {
                 guard application.shares else { return open(application, on: carrier) }
                 if carriers.trunk?.takesStreams != true { carriers.share(carrier) }
                 openShared(application)

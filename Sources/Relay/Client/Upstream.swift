@@ -116,12 +116,9 @@ final class Upstream: ClientCarrierOwner, Sleeper {
         if carriers.takeOut(carrier) { doubts.forget(carrier) }
     }
 
-    /// Makes a carrier of this loop of `link`. It has CONFIRM to send.
+    /// Makes a carrier of this loop of `link`.
     private func carrier(on link: consuming ProvenLink, _ phase: Carrier.Phase) -> Carrier {
-        let carrier = Carrier(
-            side: .client, link: link.endpoint, keys: link.keys, phase: phase, peer: link.peer, timings: timings,
-            shard: shard, owner: self)
-        carrier.due.insert(.confirm)
+        let carrier = link.carrier(phase, timings, on: shard, owner: self)
         shared.hasCarrier(of: carrier.peer.conversation)
         adopt(carrier)
         return carrier

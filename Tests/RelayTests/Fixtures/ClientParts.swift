@@ -6,6 +6,7 @@ extension ClientRole {
     var trunk: Carrier? { upstream.carriers.trunk }
     var dials: [Ticket: CarrierDial] { upstream.dials.underWay }
     var doubts: Doubts { upstream.doubts }
+    var idleCarriers: Int { pool.count }
 
     var pool: CarrierPool {
         get { upstream.carriers.pool }

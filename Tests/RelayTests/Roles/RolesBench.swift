@@ -16,16 +16,19 @@ final class RolesBench {
     final class Daemon<R: Relay.Role> {
         let loops: Loops<R>
         let shards: [Shard]
+        /// What it has told the log.
+        let events = EventRecorder()
         var roles: [R] = []
 
         init(clock: FakeClock, timeAsleep: @escaping () -> Nanoseconds = { 0 }) throws {
             let mailboxes = [try Mailbox(), try Mailbox()]
             let loops = Loops<R>(light: [mailboxes[0]], heavy: [mailboxes[1]])
             self.loops = loops
+            let events = events
             shards = try mailboxes.enumerated().map { index, mailbox in
                 try Shard(
                     index: index, kind: loops.kind(of: index), mailbox: mailbox, clock: { clock.now },
-                    sinceBoot: { clock.now + timeAsleep() }, emit: { _ in })
+                    sinceBoot: { clock.now + timeAsleep() }, emit: { events.add($0) })
             }
         }
 
@@ -51,8 +54,10 @@ final class RolesBench {
 
     init(
         devices: Int = 1, carrier: CarrierChoice = .shared, vault capacity: Int = 100, connections: Int = 100_000,
+        clientConnections: Int = 100_000,
         deviceLimits: DeviceLimits = DeviceLimits(), admission: AdmissionSettings? = nil,
-        lifetimes: Lifetimes = Lifetimes()
+        lifetimes: Lifetimes = Lifetimes(), pool: PoolSettings = PoolSettings(),
+        waiting: WaitingSettings = WaitingSettings(), isServerUp: Bool = true
     ) throws {
         targets = try ListeningSocket.open(.tcp(host: "127.0.0.1", port: 0))
         let identity = Identity.generate()
@@ -78,6 +83,8 @@ final class RolesBench {
         server.serve { shard in
             ServerRole(shared, sockets: shard.kind == .heavy ? [] : [door], shard: shard, loops: server.loops)
         }
+        var clientCommon = common
+        clientCommon.maxConnections = clientConnections
         var entries: [ListeningSocket] = []
         var clients: [Daemon<ClientRole>] = []
         for name in names {
@@ -86,7 +93,7 @@ final class RolesBench {
             let settings = ClientSettings(
                 server: doorAddress, serverKey: identity.publicKey, identity: name,
                 services: [Self.service: ClientService(listen: [try #require(entry.address)], carrier: carrier)],
-                common: common)
+                pool: pool, waiting: waiting, common: clientCommon)
             let shared = ClientShared(settings, loops: 2)
             let client = try Daemon<ClientRole>(clock: clock, timeAsleep: { [night] in night.slept })
             clients.append(client)
@@ -98,6 +105,8 @@ final class RolesBench {
         }
         self.entries = entries
         self.clients = clients
+        // Nobody turns a server that is not up.
+        guard isServerUp else { return }
         try #require(turn { clients.allSatisfy { $0.roles[0].shared.conversation != nil } })
     }
 
