@@ -92,7 +92,7 @@ final class ClientShared: Sendable {
     }
 
     /// The pairing stands: the new conversation takes the old one's place. Returns its generation.
-    func establish(_ conversation: consuming Conversation) -> UInt64 {
+    @discardableResult func establish(_ conversation: consuming Conversation) -> UInt64 {
         let box = Handoff(conversation)
         return state.withLock { state in
             if let former = state.conversation?.id { state.tenures[former]?.isReplaced = true }

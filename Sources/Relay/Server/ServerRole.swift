@@ -8,7 +8,7 @@ internal import Vault
 internal import Wire
 
 /// The server on one loop. Not thread-safe.
-final class ServerRole: CarrierPasser, Host, NewcomerOwner {
+final class ServerRole: CarrierPasser, ServerCarrierOwner, Host, NewcomerOwner {
     let shard: Shard
     let shared: ServerShared
     let timings: CarrierTimings
@@ -265,13 +265,6 @@ final class ServerRole: CarrierPasser, Host, NewcomerOwner {
     }
 
     func carrierLostStream(_ carrier: Carrier) { shared.vault.touch(carrier.peer.conversation, at: shard.moment) }
-    func carrier(_ carrier: Carrier, givesBack app: Endpoint, _ first: FirstBytes, _ why: GivenBack) { app.reset() }
-    func carrier(_ carrier: Carrier, loses app: Endpoint, _ first: FirstBytes) { app.reset() }
-    func carrier(_ carrier: Carrier, withdrew numbers: [UInt64], butNot begun: [UInt64]) {}
-    func carrierIsHeard(_ carrier: Carrier) {}
-    func carrier(_ carrier: Carrier, wasRefused service: ServiceID?, _ reason: CloseReason) {}
-    func carrierLeaves(_ carrier: Carrier) {}
-    func streamIsHeavy(_ stream: SharedStream) {}
 
     func carrierMayGoOn(_ carrier: Carrier) -> Bool {
         guard let service = carrier.service else { return shared.devices[carrier.peer.device] != nil }

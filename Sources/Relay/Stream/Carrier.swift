@@ -71,14 +71,8 @@ final class Carrier: LastingDriver, TurnEnder, Sleeper {
 
     /// A question about streams of other carriers that is being asked or answered.
     var withdrawing: Withdrawing?
-    /// Nothing was heard when something should have been: it gets no new streams (client only).
-    var isSuspect = false
-    /// It is being looked at whether something is heard (client only).
-    var isWatched = false
-    /// ... and the peer was asked.
-    var isAsked = false
-    /// When something was last said here that should bring an answer (client only).
-    var expectedAt: Nanoseconds = 0
+    /// Whether the server is still believed to be at the other end (client only).
+    var trust = Trust.trusted(.none)
 
     // The pipe from the application to the link. `out` holds encoded frames not yet sent.
     var opening: OpenMessage?
@@ -422,9 +416,9 @@ final class Carrier: LastingDriver, TurnEnder, Sleeper {
             first.didNotBegin(.withdrawn)
             // Its OPEN may still be here.
             if opening != nil {
-                owner.carrier(self, givesBack: app, first, .withdrawn)
+                owner.atClient?.carrier(self, givesBack: app, first, .withdrawn)
             } else {
-                owner.carrier(self, loses: app, first)
+                owner.atClient?.carrier(self, loses: app, first)
             }
         } else if let app {
             self.app = nil
@@ -463,7 +457,7 @@ final class Carrier: LastingDriver, TurnEnder, Sleeper {
     /// LEAVING came (client).
     func handleLeaving() {
         leavingHeard = true
-        owner.carrierLeaves(self)
+        owner.atClient?.carrierLeaves(self)
     }
 
     private func leave() {

@@ -52,7 +52,7 @@ extension Carrier {
         if framesLeft < most {
             allowance.spend(Cost.frame &* (most &- framesLeft), in: shard.turns)
             shard.heard(allowance.ticket)
-            if isSuspect, isOpen { owner.carrierIsHeard(self) }
+            if trust.isSuspect, isOpen { owner.atClient?.carrierIsHeard(self) }
         }
         return isOpen && phase != .closed
     }
@@ -262,7 +262,7 @@ extension Carrier {
             case .ping: link.due.insert(.pong)
             case .pong: break
             case .rekey: try handleRekey(RekeyMessage(parsing: plaintext))
-            case .bye: owner.carrierSaidBye(self)
+            case .bye: owner.atServer?.carrierSaidBye(self)
             case .leaving: handleLeaving()
             case .move: try handleMove(MoveMessage(parsing: plaintext))
             case .moved: try handleMoved(MovedMessage(parsing: plaintext))
@@ -309,7 +309,7 @@ extension Carrier {
         lastOpened = message.streamNumber
         phase = .dialing
         service = message.service
-        owner.carrier(self, opens: message)
+        owner.atServer?.carrier(self, opens: message)
     }
 
     private func handleFin(_ message: FinMessage) {
@@ -324,7 +324,7 @@ extension Carrier {
     /// The peer gives the stream up. It may have seen less of its end than this end has.
     private func handleEnd(_ type: FrameType, _ message: ReasonMessage) {
         if type == .refused, let why = GivenBack(message.reason), giveBack(why) { return }
-        if type == .refused { owner.carrier(self, wasRefused: service, message.reason) }
+        if type == .refused { owner.atClient?.carrier(self, wasRefused: service, message.reason) }
         end(.streamBroken(.given(message.reason)))
     }
 
@@ -335,7 +335,7 @@ extension Carrier {
         app.driver = nil
         shard.counters.streamsOpen -= 1
         first.didNotBegin(why)
-        owner.carrier(self, givesBack: app, first, why)
+        owner.atClient?.carrier(self, givesBack: app, first, why)
         end(.orderly)
         return true
     }

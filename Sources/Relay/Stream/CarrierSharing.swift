@@ -228,7 +228,7 @@ extension Carrier {
             return false
         }
         share()
-        owner.carrierIsShared(self)
+        owner.atServer?.carrierIsShared(self)
         return true
     }
 
@@ -289,7 +289,7 @@ extension Carrier {
             spendOnStream()
             let stream = SharedStream(message, on: self)
             keep(stream)
-            owner.carrier(self, opens: message, as: stream)
+            owner.atServer?.carrier(self, opens: message, as: stream)
         case .data, .fin:
             guard !sharing.moved.contains(header.stream) else { return violated(.moreThanCounted) }
             fallthrough

@@ -20,6 +20,8 @@ final class RolesBench {
         private let diary = Diary()
         /// What was told of it so far.
         var events: [RelayEvent] { diary.events }
+        /// The same in words.
+        var lines: [String] { events.map(\.description) }
         func forgetEvents() { diary.events = [] }
 
         /// Unchecked: the test's thread alone turns the loops, and they alone tell.
@@ -63,9 +65,10 @@ final class RolesBench {
     /// `strangers` are configured at the server too, and have no daemon.
     init(
         devices: Int = 1, strangers: Int = 0, carrier: CarrierChoice = .shared, vault capacity: Int = 100,
-        connections: Int = 100_000,
+        connections: Int = 100_000, clientConnections: Int = 100_000,
         deviceLimits: DeviceLimits = DeviceLimits(), admission: AdmissionSettings? = nil, mayUseService: Bool = true,
-        lifetimes: Lifetimes = Lifetimes()
+        lifetimes: Lifetimes = Lifetimes(), pool: PoolSettings = PoolSettings(),
+        waiting: WaitingSettings = WaitingSettings(), isServerUp: Bool = true
     ) throws {
         targets = try ListeningSocket.open(.tcp(host: "127.0.0.1", port: 0))
         let identity = Identity.generate()
@@ -94,6 +97,8 @@ final class RolesBench {
         server.serve { shard in
             ServerRole(shared, sockets: shard.kind == .heavy ? [] : [door], shard: shard, loops: server.loops)
         }
+        var clientCommon = common
+        clientCommon.maxConnections = clientConnections
         var entries: [ListeningSocket] = []
         var clients: [Daemon<ClientRole>] = []
         for name in names.prefix(devices) {
@@ -102,7 +107,7 @@ final class RolesBench {
             let settings = ClientSettings(
                 server: doorAddress, serverKey: identity.publicKey, identity: name,
                 services: [Self.service: ClientService(listen: [try #require(entry.address)], carrier: carrier)],
-                common: common)
+                pool: pool, waiting: waiting, common: clientCommon)
             let shared = ClientShared(settings, loops: 2)
             let client = try Daemon<ClientRole>(clock: clock, timeAsleep: { [night] in night.slept })
             clients.append(client)
@@ -114,6 +119,8 @@ final class RolesBench {
         }
         self.entries = entries
         self.clients = clients
+        // Nobody turns a server that is not up.
+        guard isServerUp else { return }
         try #require(turn { clients.allSatisfy { $0.roles[0].shared.conversation != nil } })
     }
 
