@@ -53,7 +53,7 @@ final class ClientShared: Sendable {
             return Resumption(initiator: initiator, generation: generation, peer: Peer(id, device))
         }
     }
-    private let state = Mutex(State())
+    private let state = Guarded(State())
 
     /// Whether the server answers, for the log.
     let watch: ServerWatch

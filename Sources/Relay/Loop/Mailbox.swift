@@ -1,7 +1,7 @@
 // The one door into a shard from other threads: closures that the shard runs at the start of a turn.
 internal import CLinux
 internal import Glibc
-internal import Synchronization
+internal import Pairing
 
 /// Letters to a shard. Posting wakes the shard if it sleeps. A shard that has ended takes no letter.
 final class Mailbox: Sendable {
@@ -14,7 +14,7 @@ final class Mailbox: Sendable {
         var signalled = false
         var isClosed = false
     }
-    private let contents = Mutex(Contents())
+    private let contents = Guarded(Contents())
 
     init() throws(RelayError) {
         eventFD = eventfd(0, Int32(EFD_NONBLOCK) | Int32(EFD_CLOEXEC))
