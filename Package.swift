@@ -108,7 +108,7 @@ let package = Package(
         .testTarget(
             name: "RelayTests",
             dependencies: ["Relay", "Settings", "Vault", "Pairing", "Wire", "Codec", "CLinux", "CHarness"],
-            swiftSettings: house),
+            swiftSettings: house + sanitizer),
         .testTarget(
             name: "AdminTests",
             dependencies: [

@@ -33,6 +33,15 @@ final class HandshakeTarget: FuzzTarget {
     }
 
     func run(_ input: [UInt8]) {
+        check(input)
+        // Inputs seldom have the one length that their kind has, so they get it.
+        guard let kind = try? HandshakeMessage.kind(ofPreamble: input) else { return }
+        let missing = HandshakeMessage.size(of: kind) - input.count
+        guard missing != 0 else { return }
+        check(missing > 0 ? input + [UInt8](repeating: 0, count: missing) : [UInt8](input.dropLast(-missing)))
+    }
+
+    private func check(_ input: [UInt8]) {
         checkPayloads(input)
         guard let kind = try? HandshakeMessage.kind(ofPreamble: input) else { return }
         must(input.starts(with: HandshakeMessage.preamble(of: kind)), "a preamble that is written otherwise")

@@ -10,9 +10,9 @@ final class IdentityTarget: FuzzTarget {
     private let path: String
 
     init() throws {
-        var template = Array("/tmp/oncewire-fuzz-XXXXXX".utf8CString)
+        var template = Array("/dev/shm/oncewire-fuzz-XXXXXX".utf8CString)
         file = mkstemp(&template)
-        guard file >= 0 else { throw Failure(what: "no file in /tmp") }
+        guard file >= 0 else { throw Failure(what: "no file in /dev/shm") }
         unlink(template)
         path = "/proc/self/fd/\(file)"
     }

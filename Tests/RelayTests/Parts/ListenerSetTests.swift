@@ -14,7 +14,7 @@ import Wire
         var all: [String] { lines.withLock { $0 } }
 
         func eventually(_ isThere: (String) -> Bool) -> Bool {
-            let deadline = monotonicNow() + 20_000_000_000
+            let deadline = monotonicNow() + patience
             while !all.contains(where: isThere) {
                 guard monotonicNow() < deadline else { return false }
                 usleep(2000)
