@@ -291,8 +291,8 @@ def trace(vector: dict, states: list) -> list:
 
     lines = []
     for name, key in (
-            ("device private", "device"), ("device public", "devicePublic"), ("server private", "server"),
-            ("server public", "serverPublic"), ("device e private", "deviceEphemeral"),
+            ("client private", "device"), ("client public", "devicePublic"), ("server private", "server"),
+            ("server public", "serverPublic"), ("client e private", "deviceEphemeral"),
             ("server e private", "serverEphemeral"), ("ML-KEM seed d||z", "kemSeed"),
             ("ML-KEM ciphertext", "kemCiphertext"), ("ML-KEM secret", "kemSharedSecret"), ("psk", "psk"),
             ("conversation id", "conversationID"), ("nonce", "nonce")):
@@ -317,7 +317,7 @@ def trace(vector: dict, states: list) -> list:
     for resumed in vector["resumes"]:
         lines += [f"{'epoch':20} {resumed['epoch']}"]
         lines += [f"{name:20} {resumed[key]}" for name, key in (
-            ("device e private", "deviceEphemeral"), ("device salt", "deviceSalt"), ("server e private", "serverEphemeral"),
+            ("client e private", "deviceEphemeral"), ("client salt", "deviceSalt"), ("server e private", "serverEphemeral"),
             ("server salt", "serverSalt"), ("t", "t"))]
         lines += short("RESUME", resumed["resume"]) + short("ACCEPT", resumed["accept"])
         carrier("resumed", resumed["carrier"])

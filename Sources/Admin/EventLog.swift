@@ -41,8 +41,8 @@ package final class EventLog: Sendable {
     }
 }
 
-/// The kinds of events that come once per connection when somebody wants them to, or several times a second for as long
-/// as a server or a target is away.
+/// The kinds of events that others can cause once per connection. Some come several times a second for as long as a
+/// server or a target is away.
 private enum SampledKind: Int, CaseIterable {
     case stranger, unknownDevice, paired, refused, targetFailed, streamTurnedDown, deviceLost, deviceLoggedOff
     case pairingFailed, pairingAgain, streamRefused, applicationTurnedAway, serverLost, serverReached, connectionBroke
@@ -69,7 +69,7 @@ private enum SampledKind: Int, CaseIterable {
         case .connectionBroke: (.connectionBroke, "")
         case .shortage: (.shortage, "")
         case .streamBroken(let service, _): (.streamBroken, service?.text ?? "")
-        case .carrierLost: (.carrierLost, "")
+        case .carrierLost, .cannotOpenCarrier: (.carrierLost, "")
         case .carrierSilent: (.carrierSilent, "")
         case .rekeyed, .acceptPaused, .acceptResumed, .memoryUnlocked, .draining, .cut, .cannotListen, .listensNow,
             .addressIsMissing:

@@ -1,11 +1,11 @@
 // Keeps log lines that others can cause at will from filling a disk. A pure value with the clock passed in.
 
-/// A token bucket for one kind of line: a burst is written, then so many a minute, and a line that is
-/// written says how many like it were not.
+/// A token bucket for one kind of line: a burst is written, then so many a minute. A line that is written tells how
+/// many like it were not.
 package struct LineSampler: Sendable {
     /// What to do with a line.
     package enum Verdict: Equatable, Sendable {
-        /// Write it, and say that so many similar ones were suppressed since the last.
+        /// Write it, and report that so many similar ones were suppressed since the last.
         case write(suppressed: Int)
         /// Do not write it.
         case suppress
@@ -30,7 +30,7 @@ package struct LineSampler: Sendable {
         lastEarned = now
     }
 
-    /// Counts one line and says whether to write it.
+    /// Counts one line and tells whether to write it.
     package mutating func admit(at now: ContinuousClock.Instant) -> Verdict {
         earn(until: now)
         guard tokens > 0 else {
@@ -41,7 +41,7 @@ package struct LineSampler: Sendable {
         return .write(suppressed: takeSuppressed())
     }
 
-    /// How many lines were suppressed since the last one that was written; they then count as said.
+    /// How many lines were suppressed since the last one that was written; they then count as reported.
     package mutating func takeSuppressed() -> Int {
         defer { suppressed = 0 }
         return suppressed

@@ -56,8 +56,8 @@ private func utcText(_ seconds: Int) -> String {
     return "\(date)T\(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec))Z"
 }
 
-/// The text with every control character replaced: text that comes from outside, such as a name in a file,
-/// must not be able to begin a line of its own or to steer a terminal.
+/// The text with every control character replaced. Text that comes from outside, such as a name in a file, must not
+/// begin a line of its own or steer a terminal.
 private func singleLine(_ text: String) -> String {
     func isControl(_ scalar: Unicode.Scalar) -> Bool {
         scalar.value < 0x20 || (0x7f...0x9f).contains(scalar.value) || scalar.value == 0x2028 || scalar.value == 0x2029

@@ -4,11 +4,11 @@ internal import Synchronization
 
 /// Writes whole lines to a descriptor and never makes its caller wait.
 ///
-/// Shards log from the thread that moves everybody's data. A reader of the log that has stopped (a full
-/// pipe, a terminal on hold) therefore costs lines, not time; how many is said as soon as it reads again.
+/// Shards log from the thread that moves everybody's data. A reader of the log that has stopped (a full pipe, a
+/// terminal on hold) therefore costs lines, not time. How many is written as soon as it reads again.
 package final class LogSink: Sendable {
-    /// The most bytes a line may have, PIPE_BUF: up to this length the kernel never mixes the lines of two
-    /// writers, and a pipe that polls writable takes it without blocking (pipe(7)).
+    /// The most bytes a line may have, PIPE_BUF. Up to this length the kernel never mixes the lines of two writers,
+    /// and a pipe that polls writable takes it without blocking (pipe(7)).
     package static let longestLine = 4096
 
     private let descriptor: Int32

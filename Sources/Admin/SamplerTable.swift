@@ -1,13 +1,14 @@
-// Which sampler a line belongs to: one for each kind of line and each service or device it is about, so that one in
-// trouble does not hide another, and one over all of a kind, so that thousands in trouble do not fill the disk either.
+// Which sampler a line belongs to. There is one for each kind of line and each service or device it is about, so
+// that one in trouble does not hide another. One more is over all of a kind, so that thousands in trouble do not
+// fill the disk either.
 
 /// Samplers by kind and subject. A pure value with the clock passed in; its memory is bounded.
 struct SamplerTable: Sendable {
     /// About one subject ten lines of a kind at once, then one every six seconds.
     private static let burst = 10
     private static let interval = Duration.seconds(6)
-    /// About all of them together a thousand at once, then one every second: at most 86,400 lines a day and kind, some
-    /// 15 MB, however long a flood lasts.
+    /// About all of them together a thousand at once, then one every second. That is at most 86,400 lines a day and
+    /// kind, some 15 MB, however long a flood lasts.
     private static let burstOfKind = 1000
     private static let intervalOfKind = Duration.seconds(1)
     /// Subjects remembered at once. Further ones share a sampler.
@@ -34,7 +35,7 @@ struct SamplerTable: Sendable {
     /// How many subjects are remembered.
     var count: Int { samplers.count }
 
-    /// Counts one line and says whether to write it.
+    /// Counts one line and tells whether to write it.
     mutating func admit(kind: Int, _ subject: String, at now: ContinuousClock.Instant) -> LineSampler.Verdict {
         let key = key(kind, subject, at: now)
         var sampler = samplers[key] ?? LineSampler(burst: Self.burst, interval: Self.interval, at: now)
@@ -47,7 +48,7 @@ struct SamplerTable: Sendable {
         return .write(suppressed: suppressed)
     }
 
-    /// By kind, how many lines were suppressed and not spoken of; they then count as said.
+    /// By kind, how many lines were suppressed and not reported; they then count as reported.
     mutating func takeSuppressed() -> [Int] {
         var counts = kinds.indices.map { kinds[$0].takeSuppressed() }
         for key in samplers.keys { counts[key.kind] += samplers[key]?.takeSuppressed() ?? 0 }

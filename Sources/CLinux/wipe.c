@@ -39,10 +39,10 @@ __attribute__((noinline, no_stack_protector)) void ow_burn_stack(void) {
 
 __attribute__((noinline, no_stack_protector)) void ow_burn_stack_of_frames(void) {
   forget_registers();
-  // Measured on daemons built for release whose burn was taken out: the stack of a sleeping loop was filled with a
-  // pattern through /proc/PID/mem, frames of some 150 sizes from 1 to 65,536 bytes were moved both ways, and the
-  // deepest byte that had changed was looked for. Below the stack pointer of the sleep (this function reaches 40 bytes
-  // less than its array's size below that) it lay:
+  // Measured on daemons built for release whose burn was taken out. The stack of a sleeping loop was filled with a
+  // pattern through /proc/PID/mem. Frames of some 150 sizes from 1 to 65,536 bytes were moved both ways, and the
+  // deepest byte that had changed was looked for. Below the stack pointer of the sleep (this function reaches 40
+  // bytes less than its array's size below that) it lay:
   //
   //     AVX-512 and VAES      1,536 bytes      without SHA instructions   1,864
   //     without VAES          2,248            without AVX2 as well       2,248

@@ -2,7 +2,7 @@
 
 import COpenSSL
 
-/// AES-256-GCM (SP 800-38D) with a 12-byte nonce and a 16-byte tag behind the ciphertext.
+/// AES-256-GCM (SP 800-38D) with a 12-byte nonce and a 16-byte tag after the ciphertext.
 package enum AEAD {
     /// Bytes that sealing adds.
     package static let tagSize = 16
@@ -38,8 +38,8 @@ package enum AEAD {
         return plaintext
     }
 
-    /// Decrypts `bytes` where they lie. False, and all of them zero, if the tag does not verify: no plaintext is left
-    /// that was not verified, wherever the caller's memory goes next.
+    /// Decrypts `bytes` where they lie. False, and all of them zero, if the tag does not verify. So no plaintext is
+    /// left that was not verified, wherever the caller's memory goes next.
     static func open(
         inPlace bytes: UnsafeMutableRawBufferPointer, tag: [UInt8], key: borrowing Secret, nonce: [UInt8],
         aad: [UInt8]

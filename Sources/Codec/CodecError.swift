@@ -1,4 +1,4 @@
-// What can go wrong in this module. Nothing here says anything about secret values.
+// What can go wrong in this module. Nothing here tells anything about secret values.
 
 /// Why the codec refused. A broken libcrypto (no memory, no AES, no random source) stops the process
 /// instead wherever going on could mean sending plaintext or reusing a key.

@@ -2,9 +2,8 @@
 
 import COpenSSL
 
-/// One hash state in memory of the caller, and the function that takes a block into it
-/// (FIPS 180-4 §6.2.2). libcrypto keeps this call apart from its buffering `SHA256_Update`; a block costs
-/// about 45 ns with it.
+/// One hash state in memory of the caller, and the function that takes a block into it (FIPS 180-4 §6.2.2). In
+/// libcrypto it is apart from this call apart from its buffering `SHA256_Update`; a block costs about 45 ns with it.
 struct Compression {
     /// Bytes that the caller provides; libcrypto's type is larger than the 32 bytes this needs.
     static let contextSize = 128

@@ -18,10 +18,9 @@ package struct DecoderSource: ~Copyable, Sendable {
         self.next = next
     }
 
-    /// The decoder of the frame whose header says `nonce`. `wrongNonce` unless that is exactly `next`, and
-    /// then nothing changes; otherwise the nonce is spent, also if the frame turns out to be forged, so a
-    /// carrier does not go on after a frame that was refused. It is to be used before the source is mixed or
-    /// ends.
+    /// The decoder of the frame whose header has `nonce`. `wrongNonce` unless that is exactly `next`, and then
+    /// nothing changes. Otherwise the nonce is spent, also if the frame turns out to be forged. So a carrier does
+    /// not go on after a frame that was refused. It is to be used before the source is mixed or ends.
     package mutating func makeDecoder(nonce: UInt64) throws(CodecError) -> Decoder {
         guard next < .max else { throw .nonceExhausted }
         guard nonce == next else { throw .wrongNonce(expected: next, received: nonce) }

@@ -48,8 +48,8 @@ package struct Encoder: ~Copyable {
         self.inputs = BorrowedInputs(inputs)
     }
 
-    /// Encodes the frame at `frame` in place: 16 header bytes, in which `nonce` already stands, `count`
-    /// plaintext bytes (at most 65 536), and room for the tag's 16 bytes.
+    /// Encodes the frame at `frame` in place. It has 16 header bytes, in which `nonce` already stands, `count`
+    /// plaintext bytes (at most 65 536), and room for the tag's 16.
     package consuming func encode(frame: UnsafeMutableRawPointer, count: Int, with cipher: FrameCipher) {
         precondition(count >= 0 && count <= Frame.longestPlaintext, "a frame's plaintext has at most 65536 bytes")
         assert(

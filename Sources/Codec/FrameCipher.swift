@@ -27,9 +27,9 @@ package final class FrameCipher {
 
     deinit { wasUsed.deallocate() }
 
-    /// Seals and opens one empty frame of no conversation. The dynamic linker binds a function when it is
-    /// first called, and saves all registers on the stack for it, deeper than `scrub` reaches: so the first
-    /// calls are made while the registers hold no key.
+    /// Seals and opens one empty frame of no conversation. The dynamic linker binds a function when it is first
+    /// called, and saves all registers on the stack for it, deeper than `scrub` reaches. So the first calls are made
+    /// while the registers hold no key.
     private func rehearse() {
         let inputs = Secret(count: FrameInputs.size)
         let frame = Secret(count: Frame.headerSize + Frame.tagSize)
@@ -51,8 +51,8 @@ package final class FrameCipher {
         UnsafeRawBufferPointer(start: memory.address, count: memory.count)
     }
 
-    /// Encrypts `count` bytes at `frame` + 16 in place and writes the tag behind them. The 16 bytes at
-    /// `frame` are authenticated.
+    /// Encrypts `count` bytes at `frame` + 16 in place and writes the tag after them. The 16 bytes at `frame` are
+    /// authenticated.
     func seal(frame: UnsafeMutableRawPointer, count: Int, inputs: UnsafeRawPointer, counter: UInt64) {
         if PlaintextLadder.isOn { return }
         wasUsed.pointee = true

@@ -9,13 +9,13 @@
 //                   V4 = HMAC(K2, V3)                             2
 //                   key || iv = (V3 || V4)[0..<44]              = 17
 //
-// Two choices keep the sum at 17. E || N || P is 86 bytes, so that V || one byte || E || N || P with HMAC's
-// key block in front and SHA-256's padding behind fills exactly three blocks. And what is the same for
-// every frame is not computed again: the padded blocks of the zero key, and K1's first block, which holds
-// only V0, 0x00 and 31 bytes of E. (Through HMAC's streaming interface the same costs 27 compressions.)
+// Two choices keep the sum at 17. E || N || P is 86 bytes. HMAC's key block, V || one byte || E || N || P and
+// SHA-256's padding then fill exactly three blocks. What is the same for every frame is not computed again. That is
+// the padded blocks of the zero key, and K1's first block, which holds only V0, 0x00 and 31 bytes of E. (Through
+// HMAC's streaming interface the same costs 27 compressions.)
 //
-// The update that ends Generate is left out: it changes Key and V only, the bytes are already out, and this
-// instance is never asked again but wiped, so no output could ever depend on it.
+// The update that ends Generate is left out. It changes Key and V only, and the bytes are already out. This instance
+// is never asked again but wiped, so no output could ever depend on it.
 
 import CLinux
 

@@ -1,8 +1,8 @@
-// What one direction of a carrier keeps between frames: the three inputs of every frame's DRBG, laid out
-// so that a frame only has to fill in its counter.
+// What one direction of a carrier keeps between frames: the three inputs of every frame's DRBG. They are laid out so
+// that a frame only has to fill in its counter.
 
-/// Entropy E (32), nonce prefix (14) and personalization P (32) of one direction, in 128 bytes of locked
-/// memory, which is all the secret memory a direction has:
+/// Entropy E (32), nonce prefix (14) and personalization P (32) of one direction. These 128 bytes of locked memory
+/// are all the secret memory a direction has:
 ///
 ///     offset   0  32  hash state after the first block of HMAC(0^32, V0 || 0x00 || E...)   (never changes)
 ///             32   1  0x01                                  } second half of the first block
@@ -100,10 +100,10 @@ struct FrameInputs: ~Copyable, Sendable {
 }
 
 /// A direction's prepared inputs, lent to the encoder or decoder of one frame without the cost of counting
-/// references. What makes that safe is that the borrower knows which inputs it was given: a slot is wiped
-/// when its owner ends, so inputs that were dropped or replaced meanwhile are no longer the ones it knows,
-/// and the process stops instead of working with other bytes. (A ~Escapable type would leave the question
-/// to the compiler, but Swift 6.3 refuses to borrow one from a class's stored property in a throwing call.)
+/// references. What makes that safe is that the borrower knows which inputs it was given. A slot is wiped when its
+/// owner ends, so inputs that were dropped or replaced meanwhile are no longer the ones it knows. Then the process
+/// stops instead of working with other bytes. (A ~Escapable type would leave the question to the compiler. But Swift
+/// 6.3 refuses to borrow one from a class's stored property in a throwing call.)
 struct BorrowedInputs {
     private let address: UnsafeRawPointer
     /// The first bytes of P, which is a hash over carrier and direction.

@@ -1,8 +1,8 @@
 // HKDF with SHA-256 (RFC 5869). Salts and input keys come as public bytes or as secrets; what comes
 // out is always a secret.
 
-/// RFC 5869 with SHA-256. With an empty `info` it is also the HKDF of the Noise protocol framework
-/// (rev 34 §4.3), whose outputs are the 32-byte pieces of the result.
+/// RFC 5869 with SHA-256. With an empty `info` it is also the HKDF of the Noise protocol framework (rev 34 §4.3):
+/// its outputs are the 32-byte pieces.
 package enum HKDF {
     /// The most that can be derived at once: 255 blocks (RFC 5869 §2.3).
     package static let longest = 255 * 32

@@ -10,8 +10,8 @@ package enum HMAC {
         key.withUnsafeBytes { code(key: $0, parts) }
     }
 
-    /// The same under a key that everybody may know, such as a hash of the server's public key: the
-    /// code then proves knowledge of a name, not of a secret.
+    /// The same under a key that everybody may know, such as a hash of the server's public key. The code then proves
+    /// knowledge of a name, not of a secret.
     package static func authenticate(publicKey: [UInt8], _ parts: [UInt8]...) -> [UInt8] {
         publicKey.withUnsafeBytes { code(key: $0, parts) }
     }

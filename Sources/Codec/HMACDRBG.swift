@@ -14,8 +14,8 @@ package struct HMACDRBG: ~Copyable {
     private let mac = HMACState()
     private var requests: UInt64 = 0
 
-    /// Instantiate (§10.1.2.3). The three inputs are joined without separators, so two sets of inputs
-    /// whose joins are equal make the same instance: fix the lengths where that matters.
+    /// Instantiate (§10.1.2.3). The three inputs are joined without separators, so two sets of inputs whose joins
+    /// are equal make the same instance. Fix the lengths where that matters.
     package init(
         entropy: UnsafeRawBufferPointer, nonce: UnsafeRawBufferPointer, personalization: UnsafeRawBufferPointer
     ) {

@@ -2,9 +2,9 @@
 
 import COpenSSL
 
-/// A fixed number of secret bytes in locked memory: never swapped out, in no core dump, zero in a
-/// forked child, wiped when the owner ends, with no description. It cannot be copied by accident:
-/// `copy()` is a word one can search for.
+/// A fixed number of secret bytes in locked memory: never swapped out, in no core dump, zero in a forked child. They
+/// are wiped when the owner ends, and have no description. It cannot be copied by accident: `copy()` is a word one
+/// can search for.
 package struct Secret: ~Copyable, @unchecked Sendable {
     /// How many bytes it holds; 0 is allowed.
     package let count: Int

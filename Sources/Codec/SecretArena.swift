@@ -6,9 +6,9 @@ import Glibc
 
 /// Hands out slots of fixed sizes from locked slabs and takes them back.
 ///
-/// Which slots are free is kept beside the slabs, never inside them: a slab holds secrets and zeros
-/// and nothing else, so a slot is all zero whenever it is handed out. Thread-safe; the lock is a
-/// pthread mutex because ThreadSanitizer reports false races on `Synchronization.Mutex`.
+/// Which slots are free is kept beside the slabs, never inside them. A slab holds secrets and zeros and nothing
+/// else, so a slot is all zero whenever it is handed out. Thread-safe; the lock is a pthread mutex because
+/// ThreadSanitizer reports false races on `Synchronization.Mutex`.
 final class SecretArena: @unchecked Sendable {
     static let shared = SecretArena()
 
@@ -16,8 +16,8 @@ final class SecretArena: @unchecked Sendable {
     /// secrets of 128 bytes. Locked pages are resident from the start, so a slab is kept small.
     static let slabSize = 16384
     static let slotSizes = [32, 64, 128, 256, 512, 1024, 2048, 4096, 8192]
-    /// What lies on either side of a slab: no access at all, so that whoever reads or writes past its end is
-    /// stopped instead of reaching something else, and nobody runs into it from outside.
+    /// What lies on either side of a slab: no access at all. Code that reads or writes past its end is stopped
+    /// instead of reaching something else, and nothing runs into it from outside.
     private static let guardSize = max(4096, sysconf(Int32(_SC_PAGESIZE)))
 
     private let mutex: UnsafeMutablePointer<pthread_mutex_t>
@@ -74,8 +74,8 @@ final class SecretArena: @unchecked Sendable {
             guard let slab = slabs[base] else { fatalError("a secret's slot is in no slab") }
             if slab.isFull { open[slab.sizeClass].append(slab) }
             slab.put(slot)
-            // One empty slab is kept per size, so that a secret made and dropped over and over does
-            // not map and unmap its page each time.
+            // One empty slab is kept per size. So a secret made and dropped over and over does not map and unmap its
+            // page each time.
             guard slab.isEmpty, open[slab.sizeClass].count > 1 else { return }
             open[slab.sizeClass].removeAll { $0 === slab }
             slabs[base] = nil

@@ -25,9 +25,9 @@ package enum X25519 {
             self.raw = raw
         }
 
-        /// The shared secret with the owner of `peer`, 32 bytes. `lengthOutOfRange` if `peer` is not 32
-        /// bytes; `weakPublicKey` if the result is all zero, which a point of low order makes happen
-        /// whatever the private key is (RFC 7748 §6.1).
+        /// The shared secret with the owner of `peer`, 32 bytes. `lengthOutOfRange` if `peer` is not 32 bytes;
+        /// `weakPublicKey` if the result is all zero. A point of low order makes that happen whatever the private
+        /// key is (RFC 7748 §6.1).
         package func agree(with peer: [UInt8]) throws(CodecError) -> Secret {
             guard peer.count == 32 else { throw .lengthOutOfRange }
             let shared = Secret(count: 32)

@@ -7,8 +7,8 @@ package struct ConversationID: Hashable, Sendable {
     /// Bytes of an id.
     package static let size = 16
 
-    /// The bytes as a number, most significant first: an id is looked up and compared for every stream, and
-    /// a number needs no memory of its own.
+    /// The bytes as a number, most significant first. An id is looked up and compared for every stream, and a number
+    /// needs no memory of its own.
     private let value: UInt128
 
     /// The id, 16 bytes.

@@ -1,6 +1,6 @@
 // One value, from one thread to another.
 
-/// Carries a value that cannot be copied through closures and queues that copy their captures. One side puts it in,
+/// Carries a value that cannot be copied through closures and queues that copy their captures. One thread puts it in,
 /// the first `take()` gets it; what nobody takes is destroyed, and so wiped, with the box.
 package final class Handoff<Value: ~Copyable & Sendable>: Sendable {
     private let value: Guarded<Value?>

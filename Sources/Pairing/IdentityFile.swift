@@ -36,7 +36,7 @@ enum IdentityFile {
         let user = ofAnyOwner && geteuid() == 0 ? status.st_uid : geteuid()
         try IdentityFileAccess.check(file, status, user: user, credentials: credentials, path: path)
 
-        // One byte more than allowed shows a file that is too large, whatever fstat said.
+        // One byte more than allowed shows a file that is too large, whatever fstat gave.
         let content = Secret(count: maxSize + 1)
         let count = try content.withUnsafeMutableBytes { buffer throws(IdentityFileError) in
             try fill(buffer, from: file, path: path)

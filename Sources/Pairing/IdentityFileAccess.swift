@@ -6,8 +6,9 @@ internal import Glibc
 
 /// A private key belongs to root or to the user that uses it, and nobody else may have any right to it.
 ///
-/// What secret managers do is no right of others: a file of root that this process's group may read (Kubernetes), or
-/// that an access control list lets this process's user read (systemd's `LoadCredential=`), which shows as group bits.
+/// What secret managers do is no right of others. That is a file of root that this process's group may read
+/// (Kubernetes). Or an access control list lets this process's user read it (systemd's `LoadCredential=`), which
+/// shows as group bits.
 struct IdentityFileAccess {
     private let status: stat
     private let user: uid_t

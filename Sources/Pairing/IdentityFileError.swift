@@ -1,4 +1,4 @@
-// What can be wrong with an identity file, in words that say what to do about it.
+// What can be wrong with an identity file, in words that tell what to do about it.
 
 internal import Glibc
 
@@ -18,13 +18,13 @@ package enum IdentityFileError: Error, Equatable, Sendable, CustomStringConverti
     case accessibleToOthers(path: String, mode: UInt32)
     /// More bytes than an identity file can have.
     case tooLarge(path: String)
-    /// Not exactly one line with a private key; `problem` says what was found instead.
+    /// Not exactly one line with a private key; `problem` is what was found instead.
     case malformed(path: String, problem: Problem)
     /// The key's checksum does not fit: it was damaged or edited.
     case wrongChecksum(path: String)
     /// Something exists at this path and is not overwritten.
     case alreadyExists(path: String)
-    /// The file cannot be created or written; `code` is errno. Nothing is left behind.
+    /// The file cannot be created or written; `code` is errno. Nothing is left.
     case unwritable(path: String, code: Int32)
 
     /// What is wrong with the content of a file.

@@ -22,7 +22,7 @@ package struct Lifetimes: Sendable, Equatable {
         self.lifetime = .seconds(Self.wholeSeconds(lifetime))
     }
 
-    /// What the server's PAIRED says; nil if one of the three is zero.
+    /// What the server's PAIRED has; nil if one of the three is zero.
     init?(_ payload: PairedPayload) {
         guard payload.epochSeconds > 0, payload.idleSeconds > 0, payload.lifetimeSeconds > 0 else { return nil }
         epoch = .seconds(payload.epochSeconds)

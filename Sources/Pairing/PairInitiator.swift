@@ -1,4 +1,4 @@
-// The client's side of a pairing: made with PAIR ready to send, consumed by PAIRED.
+// The client's end of a pairing: made with PAIR ready to send, consumed by PAIRED.
 //
 //      PAIR     ->  e, e1, es, s, ss             mac1
 //      PAIRED   <-  e, ee, ekem1, se, psk
@@ -39,10 +39,10 @@ package struct PairInitiator: ~Copyable, Sendable {
         self.server = server
     }
 
-    /// Reads PAIRED. When this returns, the server has proved that it has the private key of `server`, that it knows
-    /// this device, and that it answers this very PAIR.
+    /// Reads PAIRED. When this returns, the server has proved three things: it has the private key of `server`, it
+    /// knows this device, and it answers this very PAIR.
     package consuming func receive(
-        _ paired: [UInt8], at now: ContinuousClock.Instant
+        _ paired: [UInt8], at now: Moment
     ) throws(PairingError) -> Paired {
         let message = try parsing { () throws(WireError) in try PairedMessage(parsing: paired) }
         handshake.mixHash(message.preamble)
@@ -59,7 +59,7 @@ package struct PairInitiator: ~Copyable, Sendable {
     }
 }
 
-/// What both sides of a pairing agree on beforehand.
+/// What both ends of a pairing agree on beforehand.
 enum Handshake {
     static let prologue = [UInt8]("oncewire/1".utf8)
     static let pskSize = 32

@@ -1,4 +1,4 @@
-// The server's side of a pairing: one PAIR in, one PAIRED out. Stateless: what it makes is stored only when CONFIRM
+// The server's end of a pairing: one PAIR in, one PAIRED out. Stateless: what it makes is stored only when CONFIRM
 // shows that the client has the same keys.
 
 package import Codec
@@ -16,7 +16,7 @@ package enum PairResponder {
     /// without a word.
     package static func respond(
         to pair: [UInt8], identity: Identity, psk: consuming Secret? = nil, mint: ConversationIDMint,
-        lifetimes: Lifetimes, isKnown: (PublicKey) -> Bool, at now: ContinuousClock.Instant
+        lifetimes: Lifetimes, isKnown: (PublicKey) -> Bool, at now: Moment
     ) throws(PairingError) -> PairResponse {
         try respond(
             to: pair, identity: identity, psk: psk, lifetimes: lifetimes, isKnown: isKnown, at: now,
@@ -42,7 +42,7 @@ package enum PairResponder {
     /// The same with chosen values, for known answers.
     static func respond(
         to pair: [UInt8], identity: Identity, psk: consuming Secret?, lifetimes: Lifetimes,
-        isKnown: (PublicKey) -> Bool, at now: ContinuousClock.Instant, fresh: consuming Fresh
+        isKnown: (PublicKey) -> Bool, at now: Moment, fresh: consuming Fresh
     ) throws(PairingError) -> PairResponse {
         let message = try parsing { () throws(WireError) in try PairMessage(parsing: pair) }
         guard hasValidMac(pair, server: identity.publicKey) else { throw .peer(.wrongMac) }

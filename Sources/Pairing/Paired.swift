@@ -10,10 +10,10 @@ package import Codec
     package var conversation: Conversation
     package var keys: CarrierKeys
 
-    /// The handshake is over: derives everything the conversation starts with. The chaining key ends here.
+    /// The handshake has ended: derives everything the conversation starts with. The chaining key ends here.
     init(
         _ handshake: consuming HandshakeResult, id: ConversationID, nonce: UInt64, device: PublicKey, server: PublicKey,
-        lifetimes: Lifetimes, at now: ContinuousClock.Instant, for end: Endpoint
+        lifetimes: Lifetimes, at now: Moment, for end: Endpoint
     ) throws(CodecError) {
         let context = CarrierContext(
             phase: .pairing, transcript: handshake.hash,

@@ -30,7 +30,7 @@ package enum PairingError: Error, Equatable, Sendable, CustomStringConvertible {
         case illegalLifetimes
         /// RESUME names an epoch outside what the time since the pairing allows.
         case epochOutOfRange(UInt32)
-        /// RESUME for a conversation whose time is over.
+        /// RESUME for a conversation whose time has passed.
         case conversationExpired
         /// RESUME was answered before: a recording.
         case replayed
@@ -38,7 +38,7 @@ package enum PairingError: Error, Equatable, Sendable, CustomStringConvertible {
 
     /// What this end did, or could not do.
     package enum LocalFault: Equatable, Sendable {
-        /// The conversation's time is over: pair again.
+        /// The conversation's time has passed: pair again.
         case conversationExpired
         /// The conversation belongs to another identity, or the message to another conversation.
         case wrongConversation

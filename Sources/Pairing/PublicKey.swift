@@ -8,7 +8,7 @@ package enum KeyTextError: Error, Equatable, Sendable, CustomStringConvertible {
     case wrongPrefix
     /// It begins with `owkey-`: somebody pasted a private key.
     case privateKey
-    /// Not 56 characters behind the prefix.
+    /// Not 56 characters after the prefix.
     case wrongLength(Int)
     /// A character outside `a-z2-7`.
     case unknownCharacter

@@ -1,10 +1,10 @@
-// The client's side of a resume: made with RESUME ready to send, consumed by ACCEPT.
+// The client's end of a resume: made with RESUME ready to send, consumed by ACCEPT.
 //
 //      RESUME   ->  conversation id, epoch, salt, e, commit      mac1
 //      ACCEPT   <-  salt, e, commit
 //
-// The carrier's entropy comes from the root, which both ends hold, and from three key agreements: ee makes every carrier
-// its own secret, es and se bring in both identity keys. A stolen root without them yields nothing.
+// The carrier's entropy comes from the root, which both ends hold, and from three key agreements. ee makes every
+// carrier its own secret, es and se bring in both identity keys. A stolen root without them yields nothing.
 
 package import Codec
 internal import Wire
@@ -22,7 +22,7 @@ package struct ResumeInitiator: ~Copyable, Sendable {
 
     /// Asks for a further carrier of `conversation`, which is brought to the epoch due now; roots before it are wiped.
     package init(
-        conversation: inout Conversation, identity: Identity, at now: ContinuousClock.Instant
+        conversation: inout Conversation, identity: Identity, at now: Moment
     ) throws(PairingError) {
         try self.init(
             conversation: &conversation, identity: identity, at: now, salt: RandomBytes.bytes(16),
@@ -31,7 +31,7 @@ package struct ResumeInitiator: ~Copyable, Sendable {
 
     /// The same with chosen values, for known answers.
     init(
-        conversation: inout Conversation, identity: Identity, at now: ContinuousClock.Instant, salt: [UInt8],
+        conversation: inout Conversation, identity: Identity, at now: Moment, salt: [UInt8],
         ephemeral: consuming X25519.PrivateKey
     ) throws(PairingError) {
         guard conversation.device == identity.publicKey else { throw .local(.wrongConversation) }

@@ -1,33 +1,39 @@
-// The server's side of a resume, in two steps: first what is cheap and needs the conversation, then the key agreements,
-// which need it no longer and so can run without holding the vault's lock.
+// The server's end of a resume, in two steps. First comes what is cheap and needs the conversation. The key
+// agreements after it need it no longer, so they run without holding the vault's lock.
 
 package import Codec
 internal import Wire
 
+/// A RESUME that comes from somebody who knows this server's public key.
+package struct ReceivedResume: Sendable {
+    let message: ResumeMessage
+    let server: PublicKey
+
+    /// Reads 104 bytes and checks their mac1, which costs two hashes.
+    package init(_ bytes: [UInt8], server: PublicKey) throws(PairingError) {
+        message = try parsing { () throws(WireError) in try ResumeMessage(parsing: bytes) }
+        guard Mac1.isValid(bytes, count: ResumeMessage.size, server: server) else { throw .peer(.wrongMac) }
+        self.server = server
+    }
+
+    /// The conversation that it asks for, to look it up.
+    package var conversationID: ConversationID { ConversationID(bytes: message.conversationID) }
+}
+
 package enum ResumeResponder {
-    /// Whether RESUME comes from somebody who knows this server's public key. Costs two hashes. False for anything
-    /// that is not 104 bytes long.
-    package static func hasValidMac(_ resume: [UInt8], server: PublicKey) -> Bool {
-        Mac1.isValid(resume, count: ResumeMessage.size, server: server)
-    }
-
-    /// The conversation RESUME asks for, to look it up; nil if these are not 104 bytes of RESUME.
-    package static func conversationID(of resume: [UInt8]) -> ConversationID? {
-        (try? ResumeMessage(parsing: resume)).map { ConversationID(bytes: $0.conversationID) }
-    }
-
     /// Checks that the sender of RESUME holds the root of an epoch that is due, and that it was not answered before:
     /// hashes only. On success remembers it; on an error the conversation is as it was, except that its ratchet may
     /// have followed the time. Never a use of the conversation: that is the carrier's CONFIRM.
     package static func authenticate(
-        _ resume: [UInt8], conversation: inout Conversation, at now: ContinuousClock.Instant
+        _ resume: ReceivedResume, conversation: inout Conversation, at now: Moment
     ) throws(PairingError) -> AuthenticResume {
-        let message = try parsing { () throws(WireError) in try ResumeMessage(parsing: resume) }
-        guard message.conversationID == conversation.id.bytes else { throw .local(.wrongConversation) }
-        guard hasValidMac(resume, server: conversation.server) else { throw .peer(.wrongMac) }
+        let message = resume.message
+        guard message.conversationID == conversation.id.bytes, resume.server == conversation.server else {
+            throw .local(.wrongConversation)
+        }
         guard !conversation.isExpired(at: now) else { throw .peer(.conversationExpired) }
 
-        // After this at most two steps lie between the stored root and any epoch that is accepted, so a stranger
+        // After this at most two steps lie between the stored root and any epoch that is accepted. So a stranger
         // cannot make the server run the ratchet far.
         try conversation.ratchetLeavingGrace(at: now)
         let latest = conversation.dueEpoch(at: now).addingReportingOverflow(1)
@@ -45,17 +51,18 @@ package enum ResumeResponder {
             message: message, root: root, device: conversation.device, server: conversation.server)
     }
 
-    /// Both steps at once.
+    /// Everything at once.
     package static func respond(
-        to resume: [UInt8], conversation: inout Conversation, identity: Identity, at now: ContinuousClock.Instant
+        to resume: [UInt8], conversation: inout Conversation, identity: Identity, at now: Moment
     ) throws(PairingError) -> ResumeResponse {
-        let authentic = try authenticate(resume, conversation: &conversation, at: now)
+        let received = try ReceivedResume(resume, server: conversation.server)
+        let authentic = try authenticate(received, conversation: &conversation, at: now)
         return try authentic.accept(identity: identity)
     }
 }
 
-/// A RESUME whose sender holds the root. Whether it also holds the device's private key shows only with the first frame
-/// it sends on the carrier: a recorded RESUME comes this far, but no further.
+/// A RESUME whose sender holds the root. Whether it also holds the device's private key shows only with the first
+/// frame it sends on the carrier. A recorded RESUME comes this far, but no further.
 package struct AuthenticResume: ~Copyable, Sendable {
     private let message: ResumeMessage
     private let root: Secret

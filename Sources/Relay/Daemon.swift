@@ -4,15 +4,7 @@ internal import Glibc
 internal import Pairing
 package import Settings
 internal import Vault
-package import Wire
-
-/// What a daemon listens on.
-package struct BoundListener: Sendable {
-    /// The service behind it; nil for the server's own listener.
-    package let service: ServiceID?
-    /// The address, with the real port where 0 was configured.
-    package let address: Address
-}
+internal import Wire
 
 /// A client or a server daemon. Start it once.
 package final class Daemon: Sendable {
@@ -21,7 +13,7 @@ package final class Daemon: Sendable {
         case client(ClientSettings)
     }
     private struct State {
-        var mailboxes: [Mailbox] = []
+        var doors: [Door<Shard>] = []
         var running = 0
         var listeners: ListenerSet?
         var final = Counters()
@@ -58,7 +50,7 @@ package final class Daemon: Sendable {
     private func startServer(_ settings: ServerSettings) throws(RelayError) -> [BoundListener] {
         let listeners = ListenerSet(resetting: false, events: events)
         try listeners.open(settings.listen.map { .init(service: nil, address: $0) })
-        let loops = try makeLoops(settings.common)
+        let loops: Loops<ServerRole> = try makeLoops(settings.common)
         let shared = ServerShared(settings, vault: MemoryVault(capacity: Self.conversations))
         let opened = listeners.sockets.map(\.socket)
         run(loops) { shard in
@@ -76,8 +68,8 @@ package final class Daemon: Sendable {
             settings.services.sorted { $0.key.text < $1.key.text }.flatMap { id, service in
                 service.listen.map { .init(service: id, address: $0) }
             })
-        let loops = try makeLoops(settings.common)
-        let shared = ClientShared(settings, loops: loops.mailboxes.count)
+        let loops: Loops<ClientRole> = try makeLoops(settings.common)
+        let shared = ClientShared(settings, loops: loops.count)
         let opened = listeners.sockets.compactMap { service, socket in service.map { (service: $0, socket: socket) } }
         run(loops) { shard in
             ClientRole(shared, sockets: shard.kind == .heavy ? [] : opened, shard: shard, loops: loops)
@@ -92,12 +84,12 @@ package final class Daemon: Sendable {
         return listeners.bound
     }
 
-    private func makeLoops(_ settings: CommonSettings) throws(RelayError) -> Loops {
+    private func makeLoops<R>(_ settings: CommonSettings) throws(RelayError) -> Loops<R> {
         let cores = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
         var light: [Mailbox] = []
         var heavy: [Mailbox] = []
         // The other half is for the applications or services next to the daemon, and for the kernel: on two cores
-        // a second shard makes connections and small messages dearer (docs/DESIGN.md, section 15).
+        // a second shard makes connections and small messages dearer (docs/EXPERIMENTS.md, "Loops, shards and turns").
         for _ in 0..<(settings.shards > 0 ? settings.shards : (cores + 1) / 2) {
             light.append(try Mailbox())
             heavy.append(try Mailbox())
@@ -106,23 +98,23 @@ package final class Daemon: Sendable {
     }
 
     /// Starts a thread for each loop and returns when all of them serve.
-    private func run(_ loops: Loops, role makeRole: @escaping @Sendable (Shard) -> any Role) {
-        let mailboxes = loops.mailboxes
+    private func run<R>(_ loops: Loops<R>, role makeRole: @escaping @Sendable (Shard) -> R) {
+        let doors = loops.doors.map { Door<Shard>($0.mailbox) }
         _ = signal(SIGPIPE, SIG_IGN)
         state.withLock { state in
-            state.mailboxes = mailboxes
-            state.running = mailboxes.count
+            state.doors = doors
+            state.running = doors.count
         }
         let begun = Latch()
-        for (index, mailbox) in mailboxes.enumerated() {
+        for (index, door) in doors.enumerated() {
             let events = events
             let polls = common.polling == .adaptive
             let kind = loops.kind(of: index)
             startThread("\(kind == .heavy ? "heavy" : "shard")-\(index % loops.pairs)") { [self] in
-                ended(Self.serve(index, kind, mailbox, polls: polls, events, makeRole) { begun.open() })
+                ended(Self.serve(index, kind, door, polls: polls, events, makeRole) { begun.open() })
             }
         }
-        for _ in mailboxes { begun.wait() }
+        for _ in doors { begun.wait() }
     }
 
     private var common: CommonSettings {
@@ -134,16 +126,19 @@ package final class Daemon: Sendable {
 
     /// A shard's whole life: when this returns it is gone, with every secret and buffer of its own, so that
     /// the process may end. Returns what it has counted.
-    private static func serve(
-        _ index: Int, _ kind: LoopKind, _ mailbox: Mailbox, polls: Bool,
+    private static func serve<R: Role>(
+        _ index: Int, _ kind: LoopKind, _ door: Door<Shard>, polls: Bool,
         _ events: @escaping @Sendable (RelayEvent) -> Void,
-        _ makeRole: (Shard) -> any Role, begun: @escaping @Sendable () -> Void
+        _ makeRole: (Shard) -> R, begun: @escaping @Sendable () -> Void
     ) -> Counters {
-        guard let shard = try? Shard(index: index, kind: kind, mailbox: mailbox, polls: polls, emit: events) else {
+        guard let shard = try? Shard(index: index, kind: kind, mailbox: door.mailbox, polls: polls, emit: events)
+        else {
             // epoll_create1 or epoll_ctl of two descriptors failed: no daemon can run here.
             fatalError("cannot start an event loop: \(errorText(errno))")
         }
-        mailbox.post { _ in begun() }
+        door.open(to: shard)
+        defer { door.close() }
+        door.send { _ in begun() }
         shard.run(makeRole(shard))
         return shard.counters
     }
@@ -155,8 +150,8 @@ package final class Daemon: Sendable {
     package func drain() {
         let limit = common.drain
         state.withLock { $0.listeners }?.stop()
-        for mailbox in state.withLock({ $0.mailboxes }) {
-            mailbox.post { $0.drain(limit: limit.nanoseconds) }
+        for door in state.withLock({ $0.doors }) {
+            door.send { $0.drain(limit: limit.nanoseconds) }
         }
     }
 
@@ -181,11 +176,11 @@ package final class Daemon: Sendable {
     /// The sums over all shards, asked of each of them now. Blocks for one turn of the busiest shard; do
     /// not call it from an event handler.
     package func counters() -> Counters {
-        let (mailboxes, running, final) = state.withLock { ($0.mailboxes, $0.running, $0.final) }
-        guard running == mailboxes.count else { return final }
+        let (doors, running, final) = state.withLock { ($0.doors, $0.running, $0.final) }
+        guard running == doors.count else { return final }
         let sum = Sum()
-        let asked = mailboxes.count { mailbox in
-            mailbox.post { shard in
+        let asked = doors.count { door in
+            door.send { shard in
                 sum.add(shard.gauged())
                 sum.answered.open()
             }

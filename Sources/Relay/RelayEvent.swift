@@ -21,11 +21,13 @@ package enum RelayEvent: Sendable, CustomStringConvertible {
     /// The conversation ended and its secrets were wiped: why.
     case conversationEnded(String)
     /// A stream ended otherwise than orderly.
-    case streamBroken(ServiceID?, String)
+    case streamBroken(ServiceID?, StreamFault)
     /// A carrier's entropy was renewed in both directions.
     case rekeyed(ServiceID?)
     /// A carrier ended otherwise than orderly.
-    case carrierLost(String)
+    case carrierLost(Fault)
+    /// A further carrier could not be opened: why.
+    case cannotOpenCarrier(String)
     /// Nothing was heard on a carrier where something should have been: for how long. New streams go elsewhere.
     case carrierSilent(Duration)
     /// A peer was turned away before it proved itself: from where, and why. Sampled by the log.
@@ -75,7 +77,7 @@ package enum RelayEvent: Sendable, CustomStringConvertible {
     /// How much this event matters.
     package var level: EventLevel {
         switch self {
-        case .streamBroken, .carrierLost, .rekeyed, .stranger: .debug
+        case .streamBroken, .carrierLost, .cannotOpenCarrier, .rekeyed, .stranger: .debug
         case .paired, .conversationEnded, .acceptResumed, .draining, .deviceLost, .carrierSilent: .info
         case .pairingAgain, .listensNow, .serverReached: .notice
         case .addressIsMissing(_, _, hasOthers: true): .info
@@ -98,6 +100,7 @@ package enum RelayEvent: Sendable, CustomStringConvertible {
         case .streamBroken(let service, let why): "stream to \(service?.text ?? "?") broken: \(why)"
         case .rekeyed(let service): "carrier of a stream to \(service?.text ?? "?") rekeyed"
         case .carrierLost(let why): "carrier lost: \(why)"
+        case .cannotOpenCarrier(let why): "carrier lost: cannot open a carrier: \(why)"
         case .carrierSilent(let time): "carrier silent for \(inWords(time)): new streams go elsewhere"
         case .stranger(let from, let why): "turned away \(from): \(why)"
         case .unknownDevice(let key, let from):

@@ -207,7 +207,7 @@ func isLetterOrDigit(_ byte: UInt8) -> Bool {
 
 extension String {
     /// What follows the prefix; nil if the text does not begin with it.
-    fileprivate func dropping(prefix: String) -> String? {
+    func dropping(prefix: String) -> String? {
         hasPrefix(prefix) ? String(dropFirst(prefix.count)) : nil
     }
 }

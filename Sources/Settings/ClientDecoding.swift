@@ -14,16 +14,15 @@ struct ClientDecoding {
     /// The settings; nil if something without which there are none is missing or wrong, which is then reported.
     /// Settings that come with reported problems are not to be used either.
     func settings(_ root: Node) -> ClientSettings? {
-        guard let top = Section(root, path: "", mark: root.mark, keys: Keys.client, findings: findings) else {
+        guard let top = Section(root, path: "", mark: root.mark, of: .client, findings: findings) else {
             return nil
         }
-        let identity = top.required("identity", "make one with: oncewire keygen --identity FILE, and write FILE here")
-            .flatMap { surroundings.identity($0) }
+        let identity = top.required(ClientSettings.identityKey.key).flatMap { surroundings.identity($0) }
         let server = self.server(top, own: identity?.identity.publicKey)
         let services = self.services(top, server: server.address)
-        let pool = self.pool(top)
-        let waiting = self.waiting(top)
-        let common = top.common(top.section("limits", keys: Keys.limits))
+        let pool = top.group(PoolSettings.self)
+        let waiting = top.group(WaitingSettings.self)
+        let common = top.group(CommonSettings.self)
         warnOfDrain(common.drain, waiting: waiting.atMost, top)
         guard let identity, let address = server.address, let key = server.key, let services else { return nil }
         return ClientSettings(
@@ -34,22 +33,19 @@ struct ClientDecoding {
     private func server(
         _ top: Section, own: PublicKey?
     ) -> (address: Address?, key: PublicKey?, timeouts: ServerTimeouts) {
-        let standard = ServerTimeouts()
-        let form = "write server: {address: \"HOST:7700\", key: \"owpub-…\"}"
-        guard let node = top.required("server", form),
+        let keys = (address: ClientSettings.addressKey.key, key: ClientSettings.keyKey.key)
+        var timeouts = ServerTimeouts.standard
+        guard let node = top.required(Key("server", "", limits: "", change: .restart, advice: keys.address.advice)),
             let section = Section(
-                node, path: "server", mark: node.mark, keys: Keys.remote,
-                form: "{address: …, key: \"owpub-…\"}", findings: findings)
-        else { return (nil, nil, standard) }
-        let range = Duration.milliseconds(10)...(.seconds(600))
-        let timeouts = ServerTimeouts(
-            connect: section.duration("connect-timeout", default: standard.connect, in: range).value,
-            answer: section.duration("answer-timeout", default: standard.answer, in: range).value)
-        let address = section.required("address", form).flatMap {
-            surroundings.address($0, path: "server.address", listens: false)
+                node, path: "server", mark: node.mark, of: .client, form: "{address: …, key: \"owpub-…\"}",
+                findings: findings)
+        else { return (nil, nil, timeouts) }
+        section.read(ServerTimeouts.settings, into: &timeouts)
+        let address = section.required(keys.address).flatMap {
+            surroundings.address($0, path: keys.address.path, listens: false)
         }
-        let keyNode = section.required("key", "run on the server: oncewire pubkey --identity FILE")
-        let key = keyNode.flatMap { surroundings.publicKey($0, path: "server.key", ofWhom: "the server") }
+        let keyNode = section.required(keys.key)
+        let key = keyNode.flatMap { surroundings.publicKey($0, path: keys.key.path, ofWhom: "the server") }
         if let key, key == own {
             findings.report(keyNode?.mark, "server.key is this client's own key", "put the server's key here")
         }
@@ -57,13 +53,11 @@ struct ClientDecoding {
     }
 
     private func services(_ top: Section, server: Address?) -> [ServiceID: ClientService]? {
-        let form = "{postgres: {listen: \"127.0.0.1:5432\"}}"
-        guard let node = top.required("services", "write services: \(form)"),
-            let entries = node.entries(path: "services", form: form, findings)
+        let key = ClientSettings.servicesKey
+        guard let node = top.required(key),
+            let entries = node.entries(path: key.path, form: ClientSettings.servicesForm, findings)
         else { return nil }
-        if entries.isEmpty {
-            findings.report(node.mark, "services is empty", "write services: \(form)")
-        }
+        if entries.isEmpty { findings.report(node.mark, "services is empty", key.advice) }
         var services: [ServiceID: ClientService] = [:]
         var check = ListenerCheck()
         for entry in entries {
@@ -71,8 +65,9 @@ struct ClientDecoding {
             let path = "services.\(entry.key)"
             guard
                 let section = Section(
-                    entry.value, path: path, mark: entry.mark, keys: Keys.clientService, findings: findings),
-                let listen = section.required("listen", "write listen: \"127.0.0.1:PORT\"")
+                    entry.value, path: path, declared: "services.NAME", mark: entry.mark, of: .client,
+                    findings: findings),
+                let listen = section.required(ClientService.listenKey.key)
             else { continue }
             let listeners = surroundings.listeners(listen, path: "\(path).listen")
             for listener in listeners {
@@ -84,9 +79,9 @@ struct ClientDecoding {
                         "listen where the applications connect to, such as 127.0.0.1")
                 }
             }
-            services[id] = ClientService(
-                listen: listeners.map(\.value),
-                carrier: section.word("carrier", called: "carrier", default: .shared))
+            var service = ClientService(listen: listeners.map(\.value))
+            section.read(ClientService.settings, into: &service)
+            services[id] = service
         }
         return services
     }
@@ -103,32 +98,17 @@ struct ClientDecoding {
 
     /// Connections wait for a server that drains no longer than this.
     private func warnOfDrain(_ drain: Duration, waiting: Duration, _ top: Section) {
-        let given = [top.node("drain")?.mark, top.node("waiting")?.mark].compactMap(\.self).max()
+        let keys = (drain: CommonSettings.drainKey.key, waiting: WaitingSettings.atMostKey.key)
+        let given = [top.node(keys.drain.name)?.mark, top.node(keys.waiting.section)?.mark].compactMap(\.self).max()
         guard drain > waiting, given != nil else { return }
         func shown(_ value: Duration, _ key: String) -> String {
             Quantity.text(value) + (top.node(key) == nil ? " (the default)" : "")
         }
         findings.warn(
             given,
-            "drain \(shown(drain, "drain")) is longer than waiting.at-most \(shown(waiting, "waiting")): while one "
-                + "side drains, new connections are reset before they are served",
-            "lower drain, or raise waiting.at-most above the drain of both sides")
-    }
-
-    private func pool(_ top: Section) -> PoolSettings {
-        let standard = PoolSettings()
-        let section = top.section("pool", keys: Keys.pool)
-        let floor = section.count("floor", default: standard.floor, in: 0...65_536)
-        let cap = section.count("cap", default: standard.cap, in: 1...65_536)
-        section.requireOrder(("floor", floor), isBelow: ("cap", cap), orEqual: true) { String($0) }
-        return PoolSettings(floor: floor.value, cap: cap.value)
-    }
-
-    private func waiting(_ top: Section) -> WaitingSettings {
-        let standard = WaitingSettings()
-        let section = top.section("waiting", keys: Keys.waiting)
-        return WaitingSettings(
-            most: section.count("most", default: standard.most, in: 0...1_000_000).value,
-            atMost: section.duration("at-most", default: standard.atMost, in: .milliseconds(1)...(.seconds(600))).value)
+            "drain \(shown(drain, keys.drain.name)) is longer than \(keys.waiting.path) "
+                + "\(shown(waiting, keys.waiting.section)): while one side drains, new connections are reset before "
+                + "they are served",
+            "lower drain, or raise \(keys.waiting.path) above the drain of both sides")
     }
 }

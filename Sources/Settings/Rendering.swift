@@ -1,142 +1,86 @@
 // Settings to YAML: every effective value, defaults included. What is written here reads back to equal settings.
 
 internal import Pairing
-internal import Wire
 
 extension ServerSettings {
     /// Every effective value as YAML that loads back to equal settings (whatever directory it is put in, as all
     /// paths are absolute). Of the identity it has the path and, in a comment, the public key.
-    package var rendering: String {
-        var page = Page()
-        page.addresses("listen", listen)
-        page.identity(identity, path: identityPath)
-        page.mapping("services") { page in
-            for (id, service) in services.sorted(by: { $0.key < $1.key }) {
-                page.mapping(Page.key(id.text)) { page in
-                    page.line("target", Page.text(service.target.description))
-                    page.line("connect-timeout", Quantity.text(service.connectTimeout))
-                }
-            }
-        }
-        page.mapping("devices") { page in
-            for device in devices {
-                page.mapping(Page.key(device.name)) { page in
-                    page.line("key", Page.text(device.key.text))
-                    page.line("services", Page.list(device.services.map(\.text).sorted().map(Page.key)))
-                }
-            }
-        }
-        page.mapping("conversation") { page in
-            page.line("epoch", Quantity.text(conversation.epoch))
-            page.line("idle", Quantity.text(conversation.idle))
-            page.line("lifetime", Quantity.text(conversation.lifetime))
-        }
-        page.mapping("admission") { page in
-            page.line("first-byte", Quantity.text(admission.firstByte))
-            page.line("handshake", Quantity.text(admission.handshake))
-            page.line("pair-rate", "\(admission.pairRate)")
-            page.line("pair-burst", "\(admission.pairBurst)")
-            page.line("pending-pairs", "\(admission.pendingPairs)")
-        }
-        page.common(common, deviceLimits)
-        return page.text
-    }
+    package var rendering: String { Page(self, Self.declared).text }
 }
 
 extension ClientSettings {
     /// Every effective value as YAML that loads back to equal settings (whatever directory it is put in, as all
     /// paths are absolute). Of the identity it has the path and, in a comment, the public key.
-    package var rendering: String {
-        var page = Page()
-        page.mapping("server") { page in
-            page.line("address", Page.text(server.description))
-            page.line("key", Page.text(serverKey.text))
-            page.line("connect-timeout", Quantity.text(timeouts.connect))
-            page.line("answer-timeout", Quantity.text(timeouts.answer))
-        }
-        page.identity(identity, path: identityPath)
-        page.mapping("services") { page in
-            for (id, service) in services.sorted(by: { $0.key < $1.key }) {
-                page.mapping(Page.key(id.text)) { page in
-                    page.addresses("listen", service.listen)
-                    page.line("carrier", service.carrier.rawValue)
-                }
-            }
-        }
-        page.mapping("pool") { page in
-            page.line("floor", "\(pool.floor)")
-            page.line("cap", "\(pool.cap)")
-        }
-        page.mapping("waiting") { page in
-            page.line("most", "\(waiting.most)")
-            page.line("at-most", Quantity.text(waiting.atMost))
-        }
-        page.common(common)
-        return page.text
-    }
+    package var rendering: String { Page(self, Self.declared).text }
 }
 
-/// YAML in the making: indented lines of block mappings.
-private struct Page {
-    private(set) var text = ""
-    private var depth = 0
+/// YAML in the making: block mappings within each other, each with its entries in the order in which they came.
+struct Page {
+    private var top = Mapping()
 
-    mutating func line(_ key: String, _ value: String) {
-        text += String(repeating: "  ", count: depth) + "\(key): \(value)\n"
+    private struct Mapping {
+        var entries: [Entry] = []
     }
 
-    mutating func mapping(_ key: String, _ body: (inout Page) -> Void) {
-        let before = text
-        text += String(repeating: "  ", count: depth) + "\(key):\n"
-        let opened = text.utf8.count
-        depth += 1
-        body(&self)
-        depth -= 1
-        // A block mapping without entries would read back as nothing at all.
-        if text.utf8.count == opened {
-            text = before
-            line(key, "{}")
+    private struct Entry {
+        let key: String
+        var value: Value
+        var comment: String?
+    }
+
+    private indirect enum Value {
+        case none
+        case text(String)
+        case mapping(Mapping)
+    }
+
+    /// Every value that the settings of a file have.
+    init<File: SendableMetatype>(_ file: File, _ declared: [Declared<File>]) {
+        for value in declared.flatMap({ $0.values(file) }) { Self.put(value, value.path[...], into: &top) }
+    }
+
+    private static func put<File: SendableMetatype>(
+        _ value: Declared<File>.Value, _ path: ArraySlice<String>, into mapping: inout Mapping
+    ) {
+        guard let name = path.first else { return }
+        let key = Self.key(name)
+        let rest = path.dropFirst()
+        let index = mapping.entries.firstIndex { $0.key == key } ?? mapping.entries.endIndex
+        if index == mapping.entries.endIndex { mapping.entries.append(Entry(key: key, value: .mapping(Mapping()))) }
+        if rest.isEmpty {
+            guard value.text != nil || value.comment != nil else { return }
+            mapping.entries[index].value = value.text.map { .text($0) } ?? .none
+            mapping.entries[index].comment = value.comment
+        } else if case .mapping(var below) = mapping.entries[index].value {
+            mapping.entries[index].value = .none
+            put(value, rest, into: &below)
+            mapping.entries[index].value = .mapping(below)
         }
     }
 
-    mutating func addresses(_ key: String, _ addresses: [Address]) {
-        let texts = addresses.map { Self.text($0.description) }
-        line(key, texts.count == 1 ? texts[0] : Self.list(texts))
+    /// The whole page.
+    var text: String { Self.text(of: top, indent: "") }
+
+    private static func text(of mapping: Mapping, indent: String) -> String {
+        mapping.entries.map { entry in
+            let comment = entry.comment.map { "\(indent)# \($0)\n" } ?? ""
+            let line: String =
+                switch entry.value {
+                case .none: ""
+                case .text(let text): "\(indent)\(entry.key): \(text)\n"
+                // A block mapping without entries would read back as nothing at all.
+                case .mapping(let below) where below.entries.isEmpty: "\(indent)\(entry.key): {}\n"
+                case .mapping(let below): "\(indent)\(entry.key):\n" + text(of: below, indent: indent + "  ")
+                }
+            return comment + line
+        }.joined()
     }
 
-    mutating func identity(_ identity: Identity, path: String?) {
-        let comment = "# public key \(identity.publicKey.text)"
-        guard let path else {
-            text += "\(comment), in memory only\n"
-            return
-        }
-        text += "\(comment)\n"
-        line("identity", Self.text(path))
-    }
+    // MARK: Values
 
-    mutating func common(_ common: CommonSettings, _ limits: DeviceLimits? = nil) {
-        mapping("carriers") { page in
-            page.line("heartbeat", Quantity.text(common.heartbeat))
-            page.line("dead-after", Quantity.text(common.deadAfter))
-            page.mapping("rekey") { page in
-                page.line("frames", "\(common.rekey.frames)")
-                page.line("bytes", Quantity.text(bytes: common.rekey.bytes))
-                page.line("every", Quantity.text(common.rekey.every))
-            }
-        }
-        line("shards", common.shards == 0 ? "auto" : "\(common.shards)")
-        line("polling", common.polling.rawValue)
-        line("drain", Quantity.text(common.drain))
-        mapping("limits") { page in
-            page.line("connections", "\(common.maxConnections)")
-            if let limits {
-                page.line("streams-per-device", "\(limits.streams)")
-                page.line("backlog-per-device", Quantity.text(bytes: UInt64(limits.backlog)))
-            }
-        }
-        mapping("log") { page in
-            page.line("level", common.logLevel.rawValue)
-        }
+    /// What is said of an identity: never more than its public key.
+    static func comment(_ identity: Identity, _ path: String?) -> String {
+        "public key \(identity.publicKey.text)" + (path == nil ? ", in memory only" : "")
     }
 
     static func list(_ items: [String]) -> String {

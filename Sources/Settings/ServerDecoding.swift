@@ -14,24 +14,23 @@ struct ServerDecoding {
     /// The settings; nil if something without which there are none is missing or wrong, which is then reported.
     /// Settings that come with reported problems are not to be used either.
     func settings(_ root: Node) -> ServerSettings? {
-        guard let top = Section(root, path: "", mark: root.mark, keys: Keys.server, findings: findings) else {
+        guard let top = Section(root, path: "", mark: root.mark, of: .server, findings: findings) else {
             return nil
         }
         let listen = self.listen(top)
-        let identity = top.required("identity", "make one with: oncewire keygen --identity FILE, and write FILE here")
-            .flatMap { surroundings.identity($0) }
+        let identity = top.required(ServerSettings.identityKey.key).flatMap { surroundings.identity($0) }
         let services = self.services(top, listen: listen)
         let devices = self.devices(top, known: services?.known, own: identity?.identity.publicKey)
-        let conversation = self.conversation(top)
-        let admission = self.admission(top)
-        let limits = top.section("limits", keys: Keys.serverLimits)
-        let common = top.common(limits)
+        let conversation = top.group(Lifetimes.self)
+        let admission = top.group(AdmissionSettings.self)
+        let common = top.group(CommonSettings.self)
+        let deviceLimits = top.group(DeviceLimits.self)
         warnOfDrain(common.drain, top)
         guard let identity, let services, let devices else { return nil }
         return ServerSettings(
             listen: listen, identity: identity.identity, identityPath: identity.path, services: services.settings,
             devices: devices, conversation: conversation, common: common, admission: admission,
-            deviceLimits: deviceLimits(limits))
+            deviceLimits: deviceLimits)
     }
 
     /// While a server drains, its clients hold what applications open, and they do not wait for ever.
@@ -39,14 +38,14 @@ struct ServerDecoding {
         let waiting = WaitingSettings().atMost
         guard drain > waiting else { return }
         findings.warn(
-            top.node("drain")?.mark,
-            "drain \(Quantity.text(drain)) is longer than clients hold connections by default (waiting.at-most "
-                + "\(Quantity.text(waiting))): one stream that stays open makes a restart an outage",
-            "lower drain, or raise waiting.at-most in every client's file above it")
+            top.node(CommonSettings.drainKey.key.name)?.mark,
+            "drain \(Quantity.text(drain)) is longer than clients hold connections by default "
+                + "(\(WaitingSettings.atMostKey.key.path) \(Quantity.text(waiting))): one stream that stays open makes a restart an outage",
+            "lower drain, or raise \(WaitingSettings.atMostKey.key.path) in every client's file above it")
     }
 
     private func listen(_ top: Section) -> [Address] {
-        guard let node = top.required("listen", "write listen: \"0.0.0.0:7700\"") else { return [] }
+        guard let node = top.required(ServerSettings.listenKey.key) else { return [] }
         let listeners = surroundings.listeners(node, path: "listen")
         var check = ListenerCheck()
         for listener in listeners {
@@ -62,13 +61,11 @@ struct ServerDecoding {
     private func services(
         _ top: Section, listen: [Address]
     ) -> (settings: [ServiceID: ServerService], known: Set<ServiceID>)? {
-        let form = "{postgres: {target: \"127.0.0.1:5432\"}}"
-        guard let node = top.required("services", "write services: \(form)"),
-            let entries = node.entries(path: "services", form: form, findings)
+        let key = ServerSettings.servicesKey
+        guard let node = top.required(key),
+            let entries = node.entries(path: key.path, form: ServerSettings.servicesForm, findings)
         else { return nil }
-        if entries.isEmpty {
-            findings.report(node.mark, "services is empty", "write services: \(form)")
-        }
+        if entries.isEmpty { findings.report(node.mark, "services is empty", key.advice) }
         var settings: [ServiceID: ServerService] = [:]
         var known: Set<ServiceID> = []
         for entry in entries {
@@ -83,10 +80,11 @@ struct ServerDecoding {
         let path = "services.\(entry.key)"
         guard
             let section = Section(
-                entry.value, path: path, mark: entry.mark, keys: Keys.serverService, findings: findings)
+                entry.value, path: path, declared: "services.NAME", mark: entry.mark, of: .server, findings: findings)
         else { return nil }
-        let timeout = section.duration("connect-timeout", default: .seconds(5), in: .milliseconds(1)...(.seconds(600)))
-        guard let node = section.required("target", "write target: \"127.0.0.1:PORT\""),
+        var service = ServerService.standard
+        section.read(ServerService.settings, into: &service)
+        guard let node = section.required(ServerService.targetKey.key),
             let target = surroundings.address(node, path: "\(path).target", listens: false)
         else { return nil }
         if listen.contains(target) {
@@ -94,25 +92,26 @@ struct ServerDecoding {
                 node.mark, "\(path).target is an address this server itself listens on",
                 "name the address of the service")
         }
-        return ServerService(target: target, connectTimeout: timeout.value)
+        service.target = target
+        return service
     }
 
     // MARK: Devices
 
     private func devices(_ top: Section, known: Set<ServiceID>?, own: PublicKey?) -> [Device]? {
-        let form = "{laptop: {key: \"owpub-…\", services: [postgres]}}"
-        guard let node = top.required("devices", "write devices: \(form)"),
-            let entries = node.entries(path: "devices", form: form, findings)
+        let key = ServerSettings.devicesKey
+        guard let node = top.required(key),
+            let entries = node.entries(path: key.path, form: ServerSettings.devicesForm, findings)
         else { return nil }
         var owners: [PublicKey: Node.Entry] = [:]
         return entries.compactMap { entry -> Device? in
             guard isDeviceName(entry.key, at: entry.mark),
                 let section = Section(
-                    entry.value, path: "devices.\(entry.key)", mark: entry.mark, keys: Keys.device,
+                    entry.value, path: "devices.\(entry.key)", declared: "devices.NAME", mark: entry.mark, of: .server,
                     form: "{key: \"owpub-…\", services: [NAME]}", findings: findings)
             else { return nil }
             let services = self.services(of: section, known: known)
-            guard let node = section.required("key", "run on the device: oncewire pubkey --identity FILE"),
+            guard let node = section.required(Device.keyKey.key),
                 let key = surroundings.publicKey(node, path: section.name("key"), ofWhom: "the device")
             else { return nil }
             if key == own {
@@ -147,7 +146,7 @@ struct ServerDecoding {
     }
 
     private func services(of device: Section, known: Set<ServiceID>?) -> Set<ServiceID> {
-        guard let node = device.required("services", "list the services this device may use: [postgres]"),
+        guard let node = device.required(Device.servicesKey.key),
             let items = node.items(path: device.name("services"), form: "a list of services", findings)
         else { return [] }
         var services: Set<ServiceID> = []
@@ -177,42 +176,5 @@ struct ServerDecoding {
         let shown = names.prefix(12).joined(separator: ", ") + (names.count > 12 ? ", …" : "")
         let near = nearest(to: text, among: names).map { "did you mean \($0)? " } ?? ""
         return "\(near)known services: \(shown)"
-    }
-
-    // MARK: Conversation and admission
-
-    private func conversation(_ top: Section) -> Lifetimes {
-        let standard = Lifetimes()
-        let section = top.section("conversation", keys: Keys.conversation)
-        let range = Duration.seconds(1)...(.seconds(365 * 86_400))
-        let epoch = section.duration("epoch", default: standard.epoch, in: range, wholeSeconds: true)
-        let idle = section.duration("idle", default: standard.idle, in: range, wholeSeconds: true)
-        let lifetime = section.duration("lifetime", default: standard.lifetime, in: range, wholeSeconds: true)
-        section.requireOrder(("epoch", epoch), isBelow: ("lifetime", lifetime), orEqual: true, Quantity.text)
-        section.requireOrder(("idle", idle), isBelow: ("lifetime", lifetime), orEqual: true, Quantity.text)
-        return Lifetimes(epoch: epoch.value, idle: idle.value, lifetime: lifetime.value)
-    }
-
-    private func deviceLimits(_ section: Section) -> DeviceLimits {
-        let standard = DeviceLimits()
-        let backlog = section.size(
-            "backlog-per-device", default: UInt64(standard.backlog), in: (64 << 10)...(1 << 40))
-        return DeviceLimits(
-            streams: section.count("streams-per-device", default: standard.streams, in: 1...10_000_000).value,
-            backlog: Int(clamping: backlog))
-    }
-
-    private func admission(_ top: Section) -> AdmissionSettings {
-        let standard = AdmissionSettings()
-        let section = top.section("admission", keys: Keys.admission)
-        let range = Duration.milliseconds(10)...(.seconds(60))
-        let firstByte = section.duration("first-byte", default: standard.firstByte, in: range)
-        let handshake = section.duration("handshake", default: standard.handshake, in: range)
-        section.requireOrder(("first-byte", firstByte), isBelow: ("handshake", handshake), orEqual: true, Quantity.text)
-        return AdmissionSettings(
-            firstByte: firstByte.value, handshake: handshake.value,
-            pairRate: section.count("pair-rate", default: standard.pairRate, in: 1...100_000).value,
-            pairBurst: section.count("pair-burst", default: standard.pairBurst, in: 1...1_000_000).value,
-            pendingPairs: section.count("pending-pairs", default: standard.pendingPairs, in: 1...65_536).value)
     }
 }

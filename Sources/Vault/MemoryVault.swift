@@ -17,7 +17,7 @@ package final class MemoryVault: ConversationVault {
     package static let usualPerDevice = 1024
 
     /// Moves a conversation's ratchet on as time passes.
-    typealias Ratchet = @Sendable (inout Conversation, ContinuousClock.Instant) throws(PairingError) -> Void
+    typealias Ratchet = @Sendable (inout Conversation, Moment) throws(PairingError) -> Void
 
     /// `capacity` is the most conversations it holds at once, `perDevice` the most of one device: the oldest goes, so
     /// that no device can fill the vault.
@@ -38,14 +38,15 @@ package final class MemoryVault: ConversationVault {
     package func store(_ conversation: consuming Conversation) throws(VaultError) {
         let id = conversation.id
         let now = conversation.lastUsed
+        let step = conversation.nextStep(after: now)
         let slot = Slot(conversation)
-        if insert(slot, id) { return }
+        if insert(slot, id, step) { return }
         sweep(at: now)
-        guard insert(slot, id) else { throw .full(capacity: capacity) }
+        guard insert(slot, id, step) else { throw .full(capacity: capacity) }
     }
 
     package func withConversation<R: ~Copyable, E: Error>(
-        _ id: ConversationID, at now: ContinuousClock.Instant, _ body: (inout Conversation) throws(E) -> R
+        _ id: ConversationID, at now: Moment, _ body: (inout Conversation) throws(E) -> R
     ) throws(E) -> R? {
         guard let slot = table.withLock({ $0.slots[id] }) else { return nil }
         return try slot.withConversation { (conversation) throws(E) in
@@ -55,31 +56,36 @@ package final class MemoryVault: ConversationVault {
     }
 
     @discardableResult
-    package func touch(_ id: ConversationID, at now: ContinuousClock.Instant) -> Bool {
+    package func touch(_ id: ConversationID, at now: Moment) -> Bool {
         touch(id, at: now, isInUse: false)
     }
 
     @discardableResult
-    package func touch(_ id: ConversationID, at now: ContinuousClock.Instant, isInUse: Bool) -> Bool {
+    package func touch(_ id: ConversationID, at now: Moment, isInUse: Bool) -> Bool {
         table.withLock { $0.slots[id] }?.touch(at: now, isInUse) ?? false
     }
 
     package func begin(
-        stream number: UInt64, in id: ConversationID, at now: ContinuousClock.Instant, isInUse: Bool
+        stream number: UInt64, in id: ConversationID, at now: Moment, isInUse: Bool
     ) -> StreamBeginning {
         guard let slot = table.withLock({ $0.slots[id] }), slot.touch(at: now, isInUse) else { return .tooLate }
         return slot.begunStreams.withLock { $0.begin(number) } ? .begun : .withdrawn
     }
 
     package func withdraw(
-        streams numbers: [UInt64], in id: ConversationID, at now: ContinuousClock.Instant
+        streams numbers: [UInt64], in id: ConversationID, at now: Moment
     ) -> [UInt64] {
         guard let slot = table.withLock({ $0.slots[id] }), slot.isLive(at: now) else { return numbers }
         return slot.begunStreams.withLock { begun in numbers.filter { !begun.withdraw($0) } }
     }
 
-    package func isLive(_ id: ConversationID, at now: ContinuousClock.Instant) -> Bool {
+    package func isLive(_ id: ConversationID, at now: Moment) -> Bool {
         table.withLock { $0.slots[id] }?.isLive(at: now) ?? false
+    }
+
+    package func expiry(of id: ConversationID, at now: Moment) -> Moment? {
+        guard let expiry = table.withLock({ $0.slots[id] })?.expiry, now < expiry else { return nil }
+        return expiry
     }
 
     package func remove(_ id: ConversationID) {
@@ -87,24 +93,38 @@ package final class MemoryVault: ConversationVault {
     }
 
     @discardableResult
-    package func sweep(at now: ContinuousClock.Instant) -> Int {
+    package func sweep(at now: Moment) -> Int {
         var removed = 0
-        for (id, slot) in table.withLock({ $0.slots }) where slot.sweep(at: now, ratchet) == .removed {
-            removed += 1
-            // Only this slot: the id could have been stored anew meanwhile.
-            table.withLock { if $0.slots[id] === slot { _ = $0.remove(id) } }
+        var next: Moment?
+        let slots = table.withLock { table in
+            // What is stored from here on notes itself.
+            table.nextSweep = nil
+            return table.slots
         }
+        for (id, slot) in slots {
+            guard let step = slot.sweep(at: now, ratchet) else {
+                removed += 1
+                // Only this slot: the id could have been stored anew meanwhile.
+                table.withLock { if $0.slots[id] === slot { _ = $0.remove(id) } }
+                continue
+            }
+            next = min(next ?? step, step)
+        }
+        if let next { table.withLock { $0.sweep(by: next) } }
         return removed
     }
 
+    package var nextSweep: Moment? { table.withLock { $0.slots.isEmpty ? nil : $0.nextSweep } }
+
     package var count: Int { table.withLock { $0.slots.count } }
 
-    /// False if there is no room.
-    private func insert(_ slot: Slot, _ id: ConversationID) -> Bool {
+    /// False if there is no room. `step` is when something is to be done for the conversation.
+    private func insert(_ slot: Slot, _ id: ConversationID, _ step: Moment) -> Bool {
         let (isIn, gone): (Bool, Slot?) = table.withLock { table in
             guard table.slots[id] != nil || table.slots.count < capacity else { return (false, nil) }
             let replaced = table.remove(id)
             table.insert(slot, id)
+            table.sweep(by: step)
             return (true, replaced ?? table.removeOldest(of: slot.device, beyond: perDevice))
         }
         gone?.clear()
@@ -116,6 +136,10 @@ package final class MemoryVault: ConversationVault {
 private struct Table {
     private(set) var slots: [ConversationID: Slot] = [:]
     private var ids: [PublicKey: [ConversationID]] = [:]
+    /// Never later than the first moment at which a conversation here needs a sweep.
+    var nextSweep: Moment?
+
+    mutating func sweep(by moment: Moment) { nextSweep = min(nextSweep ?? moment, moment) }
 
     mutating func insert(_ slot: Slot, _ id: ConversationID) {
         slots[id] = slot
@@ -138,8 +162,6 @@ private struct Table {
 
 /// One conversation with its lock; empty once it has been removed, even if another thread still holds the slot.
 private final class Slot: Sendable {
-    enum SweepResult { case kept, removed }
-
     let device: PublicKey
     private let conversation: Guarded<Conversation?>
     /// Its streams so far.
@@ -168,7 +190,7 @@ private final class Slot: Sendable {
     }
 
     /// Notes a use; false if the conversation is gone or has expired.
-    func touch(at now: ContinuousClock.Instant, _ isInUse: Bool) -> Bool {
+    func touch(at now: Moment, _ isInUse: Bool) -> Bool {
         conversation.withLock { slot in
             guard (isInUse ? slot?.isAged(at: now) : slot?.isExpired(at: now)) == false else { return false }
             slot?.touch(at: now)
@@ -176,24 +198,28 @@ private final class Slot: Sendable {
         }
     }
 
-    func isLive(at now: ContinuousClock.Instant) -> Bool {
+    func isLive(at now: Moment) -> Bool {
         withConversation { conversation in !conversation.isExpired(at: now) } ?? false
     }
+
+    var expiry: Moment? { withConversation { conversation in conversation.expiry } }
 
     /// Wipes the conversation.
     func clear() {
         conversation.withLock { $0 = nil }
     }
 
-    /// Wipes the conversation if it has expired, moves its ratchet on if not.
-    func sweep(at now: ContinuousClock.Instant, _ ratchet: MemoryVault.Ratchet) -> SweepResult {
+    /// Wipes the conversation if it has expired, moves its ratchet on if not, and says when it needs this again; nil if it
+    /// is gone.
+    func sweep(at now: Moment, _ ratchet: MemoryVault.Ratchet) -> Moment? {
         conversation.withLock { slot in
-            guard var conversation = slot.take() else { return .removed }
-            if conversation.isExpired(at: now) { return .removed }
+            guard var conversation = slot.take() else { return nil }
+            if conversation.isExpired(at: now) { return nil }
             // A ratchet that cannot move on would leave an old root behind: such a conversation ends instead.
-            do { try ratchet(&conversation, now) } catch { return .removed }
+            do { try ratchet(&conversation, now) } catch { return nil }
+            let step = conversation.nextStep(after: now)
             slot = consume conversation
-            return .kept
+            return step
         }
     }
 }

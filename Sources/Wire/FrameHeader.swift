@@ -10,7 +10,7 @@
 package struct FrameHeader: Equatable, Sendable {
     /// Bytes of a header.
     @inlinable package static var size: Int { 16 }
-    /// Bytes of the tag behind the ciphertext.
+    /// Bytes of the tag after the ciphertext.
     @inlinable package static var tagSize: Int { 16 }
     /// The most plaintext bytes in one frame.
     @inlinable package static var maxPlaintext: Int { 65536 }
@@ -32,8 +32,8 @@ package struct FrameHeader: Equatable, Sendable {
         self.nonce = nonce
     }
 
-    /// Reads the 16 bytes at `bytes`. Throws if the type is unknown, if the length is not legal for that type, or
-    /// if flags or reserved bits are set; so nobody has to buffer a frame that could never be accepted.
+    /// Reads the 16 bytes at `bytes`. Throws if the type is unknown, if the length is not legal for that type, or if
+    /// flags or reserved bits are set. So no frame is buffered that could never be accepted.
     package init(parsing bytes: UnsafeRawPointer) throws(WireError) {
         let bytes = UnsafeRawBufferPointer(start: bytes, count: Self.size)
         guard let type = FrameType(rawValue: bytes[0]) else { throw .unknownFrameType(bytes[0]) }

@@ -8,7 +8,7 @@ package enum FrameType: UInt8, Sendable, CaseIterable, CustomStringConvertible {
     case data = 2
     /// No more DATA in this direction (``FinMessage``).
     case fin = 3
-    /// Server to client: the stream is over at this end too, the carrier is idle again. Empty.
+    /// Server to client: the stream has ended at this end too, the carrier is idle again. Empty.
     case closed = 4
     /// Server to client: there will be no stream (``ReasonMessage``).
     case refused = 5
@@ -31,7 +31,7 @@ package enum FrameType: UInt8, Sendable, CaseIterable, CustomStringConvertible {
     case bundle = 13
     /// Client to server, on an idle carrier: a stream of a shared carrier goes on here (``MoveMessage``).
     case move = 14
-    /// Server to client: the stream goes on here, behind what came by the shared carrier (``MovedMessage``).
+    /// Server to client: the stream goes on here, after what came by the shared carrier (``MovedMessage``).
     case moved = 15
     /// Server to client: there is no such stream any more; the carrier is idle again. Empty.
     case stays = 16

@@ -1,4 +1,4 @@
-// The plaintext of REFUSED and ABORT frames: one byte that says why.
+// The plaintext of REFUSED and ABORT frames: one byte, the reason.
 
 /// Why there is no stream (REFUSED) or no longer one (ABORT).
 package enum CloseReason: UInt8, Sendable, CaseIterable, CustomStringConvertible {
@@ -25,7 +25,7 @@ package enum CloseReason: UInt8, Sendable, CaseIterable, CustomStringConvertible
     /// The client has withdrawn the stream on another carrier before its OPEN came.
     case withdrawn = 11
 
-    /// In words, for logs of the side that hears it.
+    /// In words, for logs of the end that receives it.
     package var description: String {
         switch self {
         case .serviceNotAllowed: "the service is not configured there, or this device may not use it"

@@ -1,4 +1,4 @@
-// What a BUNDLE frame is made of: records, one behind the other, each of one stream of a shared carrier.
+// What a BUNDLE frame is made of: records, one after the other, each of one stream of a shared carrier.
 //
 //      0        1        2                 4                                                  12
 //      +--------+--------+-----------------+--------------------------------------------------+------------------+
@@ -7,7 +7,7 @@
 //
 // All of it is plaintext of the frame. All integers big endian.
 
-/// What a record says.
+/// What a record is.
 package enum RecordKind: UInt8, Sendable, CaseIterable, CustomStringConvertible {
     /// Client to server: begins a stream (``OpenMessage``, whose stream number is the record's).
     case open = 1
@@ -57,8 +57,8 @@ package struct RecordHeader: Equatable, Sendable {
     @inlinable package static var size: Int { 12 }
     /// The most application bytes in one DATA record.
     @inlinable package static var maxData: Int { 16384 }
-    /// How many bytes of a stream may be on their way in one direction of a shared carrier: sent, and not yet known
-    /// to have been passed on. It bounds what a receiver holds for an application that does not read.
+    /// How many bytes of a stream may be on their way in one direction of a shared carrier. They are sent, and not
+    /// yet known to have been passed on. It bounds what a receiver holds for an application that does not read.
     @inlinable package static var window: UInt64 { 65536 }
 
     /// What the payload means.

@@ -1,4 +1,4 @@
-// The name of a service, as configured on both sides and carried by OPEN.
+// The name of a service, as configured at both ends and carried by OPEN.
 
 /// The id of a service: 1...63 characters of `[a-z0-9._-]`, the first a letter or a digit. It is all a client
 /// can say about where a stream goes; host and port are the server's configuration.

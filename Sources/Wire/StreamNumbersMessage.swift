@@ -1,4 +1,4 @@
-// The plaintexts of WITHDRAW and WITHDRAWN: stream numbers, 8 bytes each, one behind the other.
+// The plaintexts of WITHDRAW and WITHDRAWN: stream numbers, 8 bytes each, one after the other.
 
 /// The numbers of streams that a client gives up (WITHDRAW), or those of them that the server had begun (WITHDRAWN).
 package struct StreamNumbersMessage: Equatable, Sendable {

@@ -1,7 +1,7 @@
 // Why bytes from a peer were not a message. Values only; nothing here does I/O.
 
-/// Bytes received from the peer that are not a message of this protocol version. Always the peer's fault
-/// (or that of whoever changed the bytes on the way): the carrier they arrived on is closed.
+/// Bytes received from the peer that are not a message of this protocol version. Always the peer's fault (or that of
+/// somebody who changed the bytes on the way): the carrier they arrived on is closed.
 package enum WireError: Error, Equatable, Sendable, CustomStringConvertible {
     /// A frame type no version 1 endpoint sends.
     case unknownFrameType(UInt8)
@@ -29,7 +29,7 @@ package enum WireError: Error, Equatable, Sendable, CustomStringConvertible {
     case illegalRecordLength(RecordKind, Int)
     /// A record whose stream number is 0.
     case recordWithoutStream
-    /// A byte that says yes or no is neither.
+    /// A byte that must be 0 or 1 is neither.
     case malformedFlag(UInt8)
     /// A handshake message that does not begin with "OW".
     case notOncewire

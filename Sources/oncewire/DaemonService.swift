@@ -20,8 +20,8 @@ struct DaemonService {
     /// Where `log` writes, for what happens to the process and not in the data plane.
     let logger: Logger
 
-    /// Runs the daemon until SIGTERM or SIGINT has drained it, and keeps the calling thread for that. A second one of
-    /// them ends the process at once. A daemon that cannot start says why and throws the exit status.
+    /// Runs the daemon until SIGTERM or SIGINT has drained it, and keeps the calling thread for that. A second one
+    /// of them ends the process at once. A daemon that cannot start prints why and throws the exit status.
     func runUntilSignalled() throws(ExitCode) {
         let signals = HeldSignals([SIGTERM, SIGINT, SIGHUP])
         do {
@@ -61,7 +61,7 @@ struct DaemonService {
         }
     }
 
-    /// The line that says the daemon is ready, for people and for programs that start it, then the same for
+    /// The line that tells that the daemon is ready, for people and for programs that start it, then the same for
     /// systemd.
     private func announceReady(_ listeners: [BoundListener]) {
         let places = listeners.map { listener in

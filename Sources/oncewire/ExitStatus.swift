@@ -1,4 +1,4 @@
-// How a command that cannot do its work says so.
+// How a command reports that it cannot do its work.
 import ArgumentParser
 import Glibc
 

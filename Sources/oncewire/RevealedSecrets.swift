@@ -1,5 +1,5 @@
-// For tests of debug builds: the secrets a daemon makes, written to a file, so that a test can look for them
-// in the daemon's memory afterwards. Release builds have nothing of this.
+// For tests of debug builds: the secrets a daemon makes, written to a file. A test looks for them in the daemon's
+// memory afterwards. Release builds have nothing of this.
 #if DEBUG
     import CLinux
     import Codec

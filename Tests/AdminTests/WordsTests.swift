@@ -50,7 +50,8 @@ import Wire
         return [
             .paired(with: "device laptop", at: "10.0.0.7:50122", .milliseconds(3)),
             .pairingFailed(server: "db:7700", why, retryIn: .milliseconds(50)), .pairingAgain, .conversationEnded(why),
-            .streamBroken(service, why), .streamBroken(nil, why), .rekeyed(service), .carrierLost(why),
+            .streamBroken(service, .linkBroke), .streamBroken(nil, .drainTimeout), .rekeyed(service),
+            .carrierLost(.link(.closed)), .cannotOpenCarrier(why),
             .carrierSilent(.seconds(2)),
             .stranger("10.0.0.7:50122", why), .unknownDevice(key, from: "10.0.0.7:50122"),
             .refused(device: device, service: "redis"),

@@ -1,4 +1,4 @@
-"""CPU time of a pairing on both sides, in two ways, each with clients that keep no idle carriers (pool.floor: 0), so
+"""CPU time of a pairing on both sides, in two ways, each with clients that keep no idle carriers (pool.min-idle: 0), so
 that nothing but what is meant happens.
 
 `first`: the pairing that follows a start, with everything that happens once in a process.
@@ -32,12 +32,12 @@ def daemons(lifetime="1h", service_extra=""):
     """One server with CLIENTS clients configured, none started, and what starts them."""
     folder, started = tempfile.mkdtemp(prefix="oncewire-benchmark."), []
     link, target = free_port(), free_port()
-    limits = f"conversation: {{epoch: {lifetime}, idle: {lifetime}, lifetime: {lifetime}}}\n"
-    limits += "admission: {pair-rate: 1000}\n"
+    limits = f"conversation: {{ratchet-every: {lifetime}, idle-timeout: {lifetime}, lifetime: {lifetime}}}\n"
+    limits += "admission: {pairings-per-second: 1000}\n"
 
     def prepare(binary):
         route = Route(free_port(), link, link, target)
-        both = Oncewire(binary, folder, [route], limits, "pool: {floor: 0}\n", CLIENTS, service_extra)
+        both = Oncewire(binary, folder, [route], limits, "pool: {min-idle: 0}\n", CLIENTS, service_extra)
 
         def run(role):
             configs = both.client_configs if role == "client" else [both.server_config]

@@ -77,7 +77,7 @@ def measure(pair, singles, bursts, silence):
 
 def run(options):
     chosen = {**PAIRS, "ours": options.ours}
-    chosen[f"ours, pool.floor {BURST}"] = oncewire.pair(options.oncewire, client_extra=f"pool: {{floor: {BURST}}}\n")
+    chosen[f"ours, pool.min-idle {BURST}"] = oncewire.pair(options.oncewire, client_extra=f"pool: {{min-idle: {BURST}}}\n")
     figures = {}
     for name, pair in chosen.items():
         note(f"distance: {name}")

@@ -63,7 +63,7 @@ extension OneAtATime {
             try await withScene { scene in
                 let echo = try scene.echo()
                 // More of them wait at once here than a client holds by default.
-                let plan = TunnelPlan(to: echo.endpoint).with { $0.waiting = "{most: 4096, at-most: 60s}" }
+                let plan = TunnelPlan(to: echo.endpoint).with { $0.waiting = "{connections: 4096, timeout: 60s}" }
                 let tunnel = try await scene.tunnel(plan)
                 let endpoint = tunnel.endpoint()
                 let sockets = try await onThread {

@@ -157,7 +157,7 @@ struct CommandTests {
             let lines = check.errors.split(separator: "\n")
             #expect(lines.count == 2, "\(check.errors)")
             #expect(check.errors.contains("\(file):4:21: warning: services.sample.listen 0.0.0.0:0 may be reachable"))
-            #expect(check.errors.contains("warning: drain 20s is longer than waiting.at-most 10s"))
+            #expect(check.errors.contains("warning: drain 20s is longer than waiting.timeout 10s"))
 
             let client = try scene.start(oncewireBinary, ["client", "-c", file])
             try await eventually("the client is ready") { client.output.contains("oncewire client ready: ") }

@@ -87,7 +87,7 @@ extension OneAtATime {
         func epochs() async throws {
             try await withScene { scene in
                 let echo = try scene.echo()
-                let plan = TunnelPlan(to: echo.endpoint).with { $0.conversation = "{epoch: 1s}" }
+                let plan = TunnelPlan(to: echo.endpoint).with { $0.conversation = "{ratchet-every: 1s}" }
                 let tunnel = try await scene.tunnel(plan)
                 try await connectAgainAndAgain(for: .milliseconds(5200), tunnel)
                 #expect(tunnel.pairings == 1)
@@ -100,7 +100,7 @@ extension OneAtATime {
             try await withScene { scene in
                 let echo = try scene.echo()
                 let plan = TunnelPlan(to: echo.endpoint).with {
-                    $0.conversation = "{epoch: 1s, idle: 2s, lifetime: 2s}"
+                    $0.conversation = "{ratchet-every: 1s, idle-timeout: 2s, lifetime: 2s}"
                 }
                 let tunnel = try await scene.tunnel(plan)
                 try await connectAgainAndAgain(for: .milliseconds(7000), tunnel)
@@ -115,7 +115,7 @@ extension OneAtATime {
                 let echo = try scene.echo()
                 let plan = renewing("{every: 200ms}", echo, scene).with {
                     $0.heartbeat = "100ms"
-                    $0.conversation = "{epoch: 1s, idle: 2s, lifetime: 2s}"
+                    $0.conversation = "{ratchet-every: 1s, idle-timeout: 2s, lifetime: 2s}"
                 }
                 let tunnel = try await scene.tunnel(plan)
                 let socket = try await tunnel.connect()
@@ -135,7 +135,7 @@ extension OneAtATime {
             try await withScene { scene in
                 let echo = try scene.echo()
                 let plan = TunnelPlan(to: echo.endpoint).with {
-                    $0.conversation = "{epoch: 1s, idle: 1s, lifetime: 1h}"
+                    $0.conversation = "{ratchet-every: 1s, idle-timeout: 1s, lifetime: 1h}"
                 }
                 let tunnel = try await scene.tunnel(plan)
                 for _ in 0..<3 {
@@ -157,7 +157,7 @@ extension OneAtATime {
             try await withScene { scene in
                 let echo = try scene.echo()
                 let plan = TunnelPlan(to: echo.endpoint).with {
-                    $0.conversation = "{epoch: 1s, idle: 1s, lifetime: 4s}"
+                    $0.conversation = "{ratchet-every: 1s, idle-timeout: 1s, lifetime: 4s}"
                     $0.carrier = carrier
                     $0.shards = "1"
                 }

@@ -11,7 +11,7 @@ struct ForgottenPathTests {
             $0.heartbeat = "10s"
             $0.deadAfter = "30s"
             $0.carrier = carrier
-            $0.pool = "{floor: 4, cap: 16}"
+            $0.pool = "{min-idle: 4, max-idle: 16}"
         }
     }
 

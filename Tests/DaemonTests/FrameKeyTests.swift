@@ -43,7 +43,7 @@ extension OneAtATime {
                 $0.carrier = "own"
                 $0.heartbeat = "60s"
                 $0.deadAfter = "120s"
-                $0.pool = "{floor: 1, cap: 4}"
+                $0.pool = "{min-idle: 1, max-idle: 4}"
                 $0.shards = "1"
                 $0.logLevel = "warning"
             }

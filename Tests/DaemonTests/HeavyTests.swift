@@ -1,4 +1,4 @@
-// Streams that fill a thread are carried by another one than those that do not (docs/DESIGN.md, section 4).
+// Streams that fill a thread are carried by another one than those that do not (docs/DESIGN.md, "Threads").
 
 import Foundation
 import Glibc
@@ -70,7 +70,7 @@ extension OneAtATime {
                     $0.carrier = "own"
                     $0.shards = "1"
                     $0.heartbeat = "50ms"
-                    $0.conversation = "{epoch: 1s, idle: 2s, lifetime: 1h}"
+                    $0.conversation = "{ratchet-every: 1s, idle-timeout: 2s, lifetime: 1h}"
                 }
                 let tunnel = try await scene.tunnel(plan)
                 let endpoint = tunnel.endpoint()

@@ -54,7 +54,9 @@ extension OneAtATime {
                 plan.allowed = ["sample", "sink"]
                 plan.heartbeat = "60s"
                 plan.deadAfter = "120s"
-                plan.admission = "{handshake: 1s, first-byte: 1s, pair-rate: 10000, pair-burst: 10000}"
+                plan.admission =
+                    "{handshake-timeout: 1s, first-byte-timeout: 1s, "
+                    + "pairings-per-second: 10000, pairings-at-once: 10000}"
                 let hostile = try HostileRig.newDevice("hostile.key", in: scene)
                 plan.moreDevices = "  hostile: {key: \"\(hostile)\", services: [sample, sink]}\n"
                 let tunnel = try await scene.tunnel(plan)

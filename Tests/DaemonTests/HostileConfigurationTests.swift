@@ -15,7 +15,7 @@ extension OneAtATime {
                 let service = try SmallService(in: scene)
                 let tunnel = try await scene.tunnel(
                     HostileRig.plan(service).with {
-                        $0.waiting = "{most: 64, at-most: 1s}"
+                        $0.waiting = "{connections: 64, timeout: 1s}"
                         change(&$0)
                     })
                 try scene.write(try await configure(tunnel, scene), to: "refused.yaml")

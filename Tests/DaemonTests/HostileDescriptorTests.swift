@@ -21,7 +21,7 @@ extension OneAtATime {
             try await withScene { scene in
                 let service = try SmallService(in: scene)
                 let tunnel = try await scene.prepareTunnel(
-                    HostileRig.plan(service).with { $0.waiting = "{most: 1024, at-most: 60s}" })
+                    HostileRig.plan(service).with { $0.waiting = "{connections: 1024, timeout: 60s}" })
                 try await tunnel.startServer()
                 try scene.write(
                     tunnel.plan.clientYAML(serverAddress: tunnel.serverEndpoint, serverKey: tunnel.serverKey),
@@ -61,7 +61,9 @@ extension OneAtATime {
                 let tunnel = try await scene.prepareTunnel(
                     HostileRig.plan(service).with {
                         $0.serverListen = [Endpoint.loopback(try! scene.reservedPort().endpoint.port).description]
-                        $0.admission = "{first-byte: 60s, handshake: 60s, pair-rate: 10000, pair-burst: 10000}"
+                        $0.admission =
+                            "{first-byte-timeout: 60s, handshake-timeout: 60s, "
+                            + "pairings-per-second: 10000, pairings-at-once: 10000}"
                     })
                 let address = try #require(Endpoint(tunnel.plan.serverListen[0]))
                 let server = try start("server", config: "server.yaml", in: scene)

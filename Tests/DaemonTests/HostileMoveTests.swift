@@ -40,7 +40,7 @@ extension OneAtATime {
                 // Nothing but the devices ends a carrier.
                 plan.heartbeat = "60s"
                 plan.deadAfter = "120s"
-                plan.admission = "{pair-rate: 10000, pair-burst: 10000}"
+                plan.admission = "{pairings-per-second: 10000, pairings-at-once: 10000}"
                 let tunnel = try await scene.prepareTunnel(plan)
                 try await tunnel.startServer()
                 let two = Two(

@@ -29,10 +29,10 @@ final class HostileRig: Sendable {
         TunnelPlan(to: service.endpoint).with {
             $0.heartbeat = "500ms"
             $0.deadAfter = "2s"
-            $0.pool = "{floor: 1, cap: 4}"
+            $0.pool = "{min-idle: 1, max-idle: 4}"
             $0.shards = "1"
             $0.carrier = "own"
-            $0.admission = "{pair-rate: 10000, pair-burst: 10000}"
+            $0.admission = "{pairings-per-second: 10000, pairings-at-once: 10000}"
         }
     }
 

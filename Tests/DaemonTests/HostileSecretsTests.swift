@@ -116,7 +116,9 @@ extension OneAtATime {
 
         @Test("When a client vanished and its conversation expired, nothing of it stays in the server's memory")
         func serverAfterExpiry() async throws {
-            try await withDaemons(conversation: "{epoch: 1s, idle: 2s, lifetime: 3s}") { tunnel, _, revealed in
+            try await withDaemons(
+                conversation: "{ratchet-every: 1s, idle-timeout: 2s, lifetime: 3s}"
+            ) { tunnel, _, revealed in
                 try await exchange(20, through: tunnel)
                 try await expectAlive(tunnel.server, revealed["server"]!, of: tunnel)
                 tunnel.client.kill()
@@ -126,7 +128,9 @@ extension OneAtATime {
 
         @Test("When the server vanished and the conversation expired, nothing of it stays in the client's memory")
         func clientAfterExpiry() async throws {
-            try await withDaemons(conversation: "{epoch: 1s, idle: 2s, lifetime: 3s}") { tunnel, _, revealed in
+            try await withDaemons(
+                conversation: "{ratchet-every: 1s, idle-timeout: 2s, lifetime: 3s}"
+            ) { tunnel, _, revealed in
                 try await exchange(20, through: tunnel)
                 try await expectAlive(tunnel.client, revealed["client"]!, of: tunnel)
                 tunnel.server.kill()
@@ -136,7 +140,9 @@ extension OneAtATime {
 
         @Test("A root whose epoch is over is gone from both memories while the conversation goes on")
         func ratchet() async throws {
-            try await withDaemons(conversation: "{epoch: 1s, idle: 60s, lifetime: 60s}") { tunnel, _, revealed in
+            try await withDaemons(
+                conversation: "{ratchet-every: 1s, idle-timeout: 60s, lifetime: 60s}"
+            ) { tunnel, _, revealed in
                 for (child, role) in [(tunnel.server, "server"), (tunnel.client, "client")] {
                     let memory = ProcessMemory(pid: child.pid)
                     try await eventually("the first root of the \(role) is gone and a later one is there") {

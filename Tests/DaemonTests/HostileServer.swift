@@ -94,7 +94,7 @@ extension Scene {
         // Nothing but the server ends a carrier.
         plan.heartbeat = "60s"
         plan.deadAfter = "120s"
-        plan.pool = "{floor: 1, cap: 4}"
+        plan.pool = "{min-idle: 1, max-idle: 4}"
         plan.shards = "1"
         change(&plan)
         try write(

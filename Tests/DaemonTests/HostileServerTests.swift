@@ -85,7 +85,7 @@ extension OneAtATime {
                 // Nothing but the misdeed can make the client close a carrier.
                 plan.heartbeat = "60s"
                 plan.deadAfter = "120s"
-                plan.pool = "{floor: 1, cap: 4}"
+                plan.pool = "{min-idle: 1, max-idle: 4}"
                 plan.shards = "1"
                 try scene.write(
                     plan.clientYAML(serverAddress: server.listener.endpoint, serverKey: identity.publicKey.text),

@@ -6,7 +6,9 @@ import Testing
 extension OneAtATime {
     @Suite("Strangers")
     struct HostileStrangerTests {
-        private static let deadlines = "{first-byte: 300ms, handshake: 600ms, pair-rate: 10000, pair-burst: 10000}"
+        private static let deadlines =
+            "{first-byte-timeout: 300ms, handshake-timeout: 600ms, "
+            + "pairings-per-second: 10000, pairings-at-once: 10000}"
 
         /// A server with short deadlines, and what a genuine client said to it.
         private func withRecording(
@@ -125,7 +127,9 @@ extension OneAtATime {
             try await withScene { scene in
                 _ = descriptorLimit
                 let rig = try await HostileRig.start(in: scene, lanes: 1) {
-                    $0.admission = "{first-byte: 20s, handshake: 20s, pair-rate: 10000, pair-burst: 10000}"
+                    $0.admission =
+                        "{first-byte-timeout: 20s, handshake-timeout: 20s, "
+                        + "pairings-per-second: 10000, pairings-at-once: 10000}"
                 }
                 let server = rig.tunnel.serverEndpoint
                 // They stay for the whole test: some silent, some in the middle of a message.

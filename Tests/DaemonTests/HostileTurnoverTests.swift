@@ -133,7 +133,7 @@ extension OneAtATime {
                 let order = Ticket()
                 let (server, client, endpoint) = try await scene.hostileServer {
                     $0.carrier = "own"
-                    $0.pool = "{floor: 0, cap: 4}"
+                    $0.pool = "{min-idle: 0, max-idle: 4}"
                     $0.heartbeat = "1s"
                 } serve: { peer in
                     if order.take(from: [0]) != nil {

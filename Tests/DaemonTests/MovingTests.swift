@@ -84,7 +84,7 @@ extension OneAtATime {
                     $0.carrier = carrier
                     $0.shards = shards
                     // Few carriers, so that each has many streams.
-                    $0.pool = "{floor: 0, cap: 2}"
+                    $0.pool = "{min-idle: 0, max-idle: 2}"
                     $0.rekey = "{frames: 64}"
                 }
                 let tunnel = try await scene.tunnel(plan)

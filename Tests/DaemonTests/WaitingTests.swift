@@ -13,7 +13,7 @@ struct WaitingTests {
             let server = try scene.reservedPort().endpoint
             let plan = TunnelPlan(to: echo.endpoint).with {
                 $0.serverListen = [server.description]
-                $0.waiting = "{most: 100, at-most: 60s}"
+                $0.waiting = "{connections: 100, timeout: 60s}"
             }
             let tunnel = try await scene.prepareTunnel(plan)
             try await tunnel.startClient(via: server)
@@ -40,11 +40,11 @@ struct WaitingTests {
         }
     }
 
-    @Test("A connection that waits for longer than at-most is reset, and not before")
+    @Test("A connection that waits for longer than its time is reset, and not before")
     func tooLong() async throws {
         try await withScene { scene in
             let server = try scene.reservedPort().endpoint
-            let plan = TunnelPlan(to: .loopback(1)).with { $0.waiting = "{most: 100, at-most: 1s}" }
+            let plan = TunnelPlan(to: .loopback(1)).with { $0.waiting = "{connections: 100, timeout: 1s}" }
             let tunnel = try await scene.prepareTunnel(plan)
             try await tunnel.startClient(via: server)
             let start = ContinuousClock.now
@@ -63,7 +63,7 @@ struct WaitingTests {
             let server = try scene.reservedPort().endpoint
             let plan = TunnelPlan(to: echo.endpoint).with {
                 $0.serverListen = [server.description]
-                $0.waiting = "{most: 4, at-most: 60s}"
+                $0.waiting = "{connections: 4, timeout: 60s}"
                 // The limit is the daemon's; with one shard nothing depends on how it is shared out.
                 $0.shards = "1"
             }
@@ -89,7 +89,7 @@ struct WaitingTests {
             let server = try scene.reservedPort().endpoint
             let plan = TunnelPlan(to: echo.endpoint).with {
                 $0.serverListen = [server.description]
-                $0.waiting = "{most: 100, at-most: 60s}"
+                $0.waiting = "{connections: 100, timeout: 60s}"
             }
             let tunnel = try await scene.prepareTunnel(plan)
             try await tunnel.startClient(via: server)

@@ -57,7 +57,7 @@ final class CarrierRig {
         do {
             let clock = clock
             shard = try Shard(
-                index: 0, mailbox: try Mailbox(), clock: { clock.now }, timeAsleep: { 0 }, emit: { _ in })
+                index: 0, mailbox: try Mailbox(), clock: { clock.now }, sinceBoot: { clock.now }, emit: { _ in })
         } catch { fatalError("\(error)") }
         owner = RigOwner(shard)
         let peer = Peer(Self.conversation, Self.device)
@@ -233,7 +233,9 @@ final class CarrierRig {
         must(owner.closed == lanes.count, "\(owner.closed) carriers said that they ended")
         must(shard.counters.streamsOpen == 0, "\(shard.counters.streamsOpen) streams are left")
         must(shard.counters.carriersOpen == 0, "\(shard.counters.carriersOpen) carriers are left")
-        must(shard.outlivingStreams == 0 && shard.partings == 0, "somebody lives on after everything was cut")
+        must(
+            shard.lingerers(SharedStream.self) == 0 && shard.lingerers(Farewell.self) == 0,
+            "somebody lives on after everything was cut")
         must(shard.regions.lent == 0, "\(shard.regions.lent) regions are not given back")
         for index in owner.apps.indices {
             owner.apps[index].read()

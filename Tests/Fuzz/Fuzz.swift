@@ -19,7 +19,7 @@ protocol FuzzTarget {
     private static var targets: [(name: String, type: any FuzzTarget.Type)] {
         [
             ("wire", WireTarget.self), ("handshake", HandshakeTarget.self), ("settings", SettingsTarget.self),
-            ("identity", IdentityTarget.self), ("carrier", CarrierTarget.self),
+            ("identity", IdentityTarget.self), ("ledger", LedgerTarget.self), ("carrier", CarrierTarget.self),
         ]
     }
 
@@ -105,6 +105,8 @@ struct Bytes {
     }
 
     mutating func number() -> Int { Int(byte()) << 8 | Int(byte()) }
+
+    mutating func wide() -> UInt64 { (0..<8).reduce(0) { sum, _ in sum << 8 | UInt64(byte()) } }
 
     /// The next `count` bytes, or what there is.
     mutating func some(_ count: Int) -> [UInt8] {

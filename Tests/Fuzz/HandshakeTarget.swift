@@ -11,7 +11,7 @@ final class HandshakeTarget: FuzzTarget {
     private let server = Identity(privateKey: fixedKey(1))
     private let device = Identity(privateKey: fixedKey(2))
     private let mint = ConversationIDMint(.generate())
-    private let now = ContinuousClock.now
+    private let now = Moment(milliseconds: 1_700_000_000_000)
     private var atServer: Conversation
     private var atDevice: Conversation
 
@@ -23,7 +23,8 @@ final class HandshakeTarget: FuzzTarget {
         )
         let reply = response.reply
         atServer = response.paired.conversation
-        atDevice = try initiator.receive(reply, at: now).conversation
+        let paired = try initiator.receive(reply, at: now)
+        atDevice = paired.conversation
     }
 
     private static func fixedKey(_ byte: UInt8) -> X25519.PrivateKey {
@@ -92,7 +93,8 @@ final class HandshakeTarget: FuzzTarget {
 
     private func checkResume(_ input: [UInt8]) {
         guard let message = try? ResumeMessage(parsing: input) else {
-            return must(ResumeResponder.conversationID(of: input) == nil, "no RESUME, and it names a conversation")
+            let received = try? ReceivedResume(input, server: server.publicKey)
+            return must(received == nil, "no RESUME, and its mac1 is right")
         }
         let copy = ResumeMessage(
             conversationID: message.conversationID, epoch: message.epoch, salt: message.salt,
@@ -105,7 +107,8 @@ final class HandshakeTarget: FuzzTarget {
                 conversationID: atServer.id.bytes, epoch: message.epoch, salt: message.salt,
                 ephemeral: message.ephemeral, commit: { KeySchedule.commit(key: key, $0) },
                 mac1: { Mac1.code(of: $0, server: server.publicKey) })
-            let authentic = try ResumeResponder.authenticate(signed.bytes, conversation: &atServer, at: now)
+            let received = try ReceivedResume(signed.bytes, server: server.publicKey)
+            let authentic = try ResumeResponder.authenticate(received, conversation: &atServer, at: now)
             must(message.epoch == atDevice.epoch, "RESUME of another epoch is accepted")
             let response = try authentic.accept(identity: server)
             must((try? AcceptMessage(parsing: response.reply)) != nil, "ACCEPT that cannot be read")
@@ -140,7 +143,7 @@ final class HandshakeTarget: FuzzTarget {
     static var seeds: [(name: String, bytes: [UInt8])] {
         let server = Identity(privateKey: fixedKey(1))
         let device = Identity(privateKey: fixedKey(2))
-        let now = ContinuousClock.now
+        let now = Moment(milliseconds: 1_700_000_000_000)
         let payload = PairedPayload(
             conversationID: [UInt8](repeating: 7, count: 16), nonce: 1, epochSeconds: 900, idleSeconds: 3600,
             lifetimeSeconds: 86400)
@@ -157,7 +160,8 @@ final class HandshakeTarget: FuzzTarget {
             let reply = response.reply
             seeds.append(("paired", reply))
             var atServer = response.paired.conversation
-            var atDevice = try pair.receive(reply, at: now).conversation
+            let paired = try pair.receive(reply, at: now)
+            var atDevice = paired.conversation
             let resume = try ResumeInitiator(conversation: &atDevice, identity: device, at: now)
             seeds.append(("resume", resume.message))
             let accepted = try ResumeResponder.respond(

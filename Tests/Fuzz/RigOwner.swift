@@ -86,6 +86,9 @@ final class RigOwner: CarrierOwner {
     func carrierIsIdle(_ carrier: Carrier) {}
     func carrierMayGoOn(_ carrier: Carrier) -> Bool { true }
     func allowance(of peer: Peer) -> Allowance { allowance }
+    func carrier(
+        _ carrier: Carrier, hasNoTargetFor service: ServiceID, _ failure: TargetFailure, trying tried: [SocketAddress]
+    ) {}
     func carrier(_ carrier: Carrier, wasRefused service: ServiceID?, _ reason: CloseReason) {}
     func carrierSaidBye(_ carrier: Carrier) { carrier.end(.orderly) }
     func carrierClosed(_ carrier: Carrier, _ end: CarrierEnd) { closed += 1 }

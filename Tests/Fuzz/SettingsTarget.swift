@@ -102,10 +102,12 @@ final class SettingsTarget: FuzzTarget {
 
             """
         let more = [
-            "conversation: {epoch: 15min, idle: 1h, lifetime: 1d}\n", "admission: {pair-rate: 20, first-byte: 5s}\n",
-            "rekey: {frames: 1000, bytes: 1GiB, every: 1h}\n", "log: {level: warning}\nshards: 2\n",
-            "pool: {floor: 2, cap: 64}\n",
-            "waiting:\n  most: 10\n  at-most: 10s\n", "heartbeat: 10s\n", "limits: {}\n", "nonsense: 1\n",
+            "conversation: {ratchet-every: 15min, idle-timeout: 1h, lifetime: 1d}\n",
+            "admission: {pairings-per-second: 20, first-byte-timeout: 5s}\n",
+            "carriers: {heartbeat: 10s, rekey: {frames: 1000, bytes: 1GiB, every: 1h}}\n",
+            "log: {level: warning}\nshards: 2\n",
+            "pool: {min-idle: 2, max-idle: 64}\n", "pool: {floor: 2, cap: 64}\n",
+            "waiting:\n  connections: 10\n  timeout: 10s\n", "heartbeat: 10s\n", "limits: {}\n", "nonsense: 1\n",
             "listen: x\n",
         ]
         let slips = [

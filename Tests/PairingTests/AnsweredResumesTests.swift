@@ -26,13 +26,17 @@ struct AnsweredResumesTests {
         let other = try ResumeInitiator(conversation: &pair.device.conversation, identity: ends.device, at: ends.start)
         for (index, now) in moments.enumerated() {
             let refused = refusal { () throws(PairingError) in
-                try ResumeResponder.authenticate(first.message, conversation: &pair.server.conversation, at: now)
+                try ResumeResponder.authenticate(
+                    ReceivedResume(first.message, server: ends.server.publicKey),
+                    conversation: &pair.server.conversation, at: now)
             }
             #expect(refused == (index == 0 ? nil : .peer(.replayed)))
         }
         #expect(pair.server.conversation.lastUsed == ends.start)
         let fresh = refusal { () throws(PairingError) in
-            try ResumeResponder.authenticate(other.message, conversation: &pair.server.conversation, at: moments[4])
+            try ResumeResponder.authenticate(
+                ReceivedResume(other.message, server: ends.server.publicKey), conversation: &pair.server.conversation,
+                at: moments[4])
         }
         #expect(fresh == nil, "another RESUME of the same epoch is none of its replays")
     }
@@ -44,7 +48,9 @@ struct AnsweredResumesTests {
         let forged = ends.withValidMac(resume.message.flipping(bit: 3, of: 30))
         for _ in 0..<2 {
             let refused = refusal { () throws(PairingError) in
-                try ResumeResponder.authenticate(forged, conversation: &pair.server.conversation, at: ends.start)
+                try ResumeResponder.authenticate(
+                    ReceivedResume(forged, server: ends.server.publicKey), conversation: &pair.server.conversation,
+                    at: ends.start)
             }
             #expect(refused == .peer(.notAuthentic))
         }

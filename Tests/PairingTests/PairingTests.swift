@@ -184,7 +184,8 @@ struct PairingTests {
 
     @Test("A value crosses threads once")
     func handoff() async throws {
-        let handoff = Handoff(try ends.pair().server)
+        let pair = try ends.pair()
+        let handoff = Handoff(pair.server)
         async let taken = withTaskGroup(of: Bool.self) { group in
             for _ in 0..<8 { group.addTask { handoff.take() != nil } }
             return await group.reduce(0) { $0 + ($1 ? 1 : 0) }
@@ -210,7 +211,7 @@ struct PairingTests {
 
 /// The error of an initiator that receives `paired`.
 func refusalOf(
-    _ initiator: consuming PairInitiator, _ paired: [UInt8], at now: ContinuousClock.Instant
+    _ initiator: consuming PairInitiator, _ paired: [UInt8], at now: Moment
 ) -> PairingError? {
     do throws(PairingError) {
         _ = try initiator.receive(paired, at: now)

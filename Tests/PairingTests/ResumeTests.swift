@@ -11,16 +11,16 @@ struct ResumeTests {
     private let ends = TestEnds(
         lifetimes: Lifetimes(epoch: .seconds(60), idle: .seconds(600), lifetime: .seconds(6000)))
 
-    private func epochs(_ count: Double) -> ContinuousClock.Instant { ends.start + .seconds(60 * count) }
+    private func epochs(_ count: Double) -> Moment { ends.start + .seconds(60 * count) }
 
-    private func initiate(_ pair: inout TestPair, at now: ContinuousClock.Instant) throws(PairingError)
+    private func initiate(_ pair: inout TestPair, at now: Moment) throws(PairingError)
         -> ResumeInitiator
     {
         try ResumeInitiator(conversation: &pair.device.conversation, identity: ends.device, at: now)
     }
 
     private func respond(
-        to resume: [UInt8], _ pair: inout TestPair, at now: ContinuousClock.Instant
+        to resume: [UInt8], _ pair: inout TestPair, at now: Moment
     ) throws(PairingError) -> ResumeResponse {
         try ResumeResponder.respond(
             to: resume, conversation: &pair.server.conversation, identity: ends.server, at: now)
@@ -33,8 +33,8 @@ struct ResumeTests {
         for _ in 0..<3 {
             let initiator = try initiate(&pair, at: epochs(0.5))
             #expect(initiator.message.count == 104)
-            #expect(ResumeResponder.hasValidMac(initiator.message, server: ends.server.publicKey))
-            #expect(ResumeResponder.conversationID(of: initiator.message) == pair.server.conversation.id)
+            let received = try ReceivedResume(initiator.message, server: ends.server.publicKey)
+            #expect(received.conversationID == pair.server.conversation.id)
             var response = try respond(to: initiator.message, &pair, at: epochs(0.5))
             #expect(response.reply.count == 68)
             var keys = try initiator.receive(accept: response.reply)
@@ -150,7 +150,7 @@ struct ResumeTests {
         for byte in resume.indices {
             for bit in 0..<8 {
                 let changed = resume.flipping(bit: bit, of: byte)
-                #expect(!ResumeResponder.hasValidMac(changed, server: ends.server.publicKey))
+                #expect((try? ReceivedResume(changed, server: ends.server.publicKey)) == nil)
                 #expect(refusal { () throws(PairingError) in try respond(to: changed, &pair, at: epochs(0.5)) } != nil)
                 guard byte < 88 else { continue }
                 let repaired = ends.withValidMac(changed)
@@ -162,6 +162,20 @@ struct ResumeTests {
         #expect(pair.server.conversation.epoch == 0)
         #expect(throws: Never.self) { _ = try respond(to: resume, &pair, at: epochs(0.5)) }
         #expect(pair.server.conversation.lastUsed == ends.start, "answered, and no use before CONFIRM")
+    }
+
+    @Test("A RESUME that was checked for one server is not good for a conversation with another")
+    func otherServer() throws {
+        var pair = try ends.pair()
+        let resume = try initiate(&pair, at: epochs(0)).message
+        let other = Identity.generate().publicKey
+        #expect(refusal { () throws(PairingError) in try ReceivedResume(resume, server: other) } == .peer(.wrongMac))
+        let message = resume.dropLast(16)
+        let received = try ReceivedResume(message + Mac1.code(of: [UInt8](message), server: other), server: other)
+        let refused = refusal { () throws(PairingError) in
+            try ResumeResponder.authenticate(received, conversation: &pair.server.conversation, at: epochs(0))
+        }
+        #expect(refused == .local(.wrongConversation))
     }
 
     @Test("Any change to a bit of ACCEPT is refused")
@@ -192,8 +206,7 @@ struct ResumeTests {
         let accept = try respond(to: resume, &pair, at: epochs(0)).reply
         for count in 0...130 where count != resume.count {
             let other = [UInt8]((resume + [UInt8](repeating: 0, count: 30)).prefix(count))
-            #expect(!ResumeResponder.hasValidMac(other, server: ends.server.publicKey))
-            #expect(ResumeResponder.conversationID(of: other) == nil)
+            #expect((try? ReceivedResume(other, server: ends.server.publicKey)) == nil)
             #expect(refusal { () throws(PairingError) in try respond(to: other, &pair, at: epochs(0)) } != nil)
         }
         for count in 0...100 where count != accept.count {

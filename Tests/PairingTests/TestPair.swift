@@ -15,7 +15,7 @@ struct TestEnds: Sendable {
     let device = Identity.generate()
     let server = Identity.generate()
     let lifetimes: Lifetimes
-    let start = ContinuousClock.now
+    let start = Moment(milliseconds: 1_800_000_000_000)
 
     init(lifetimes: Lifetimes = Lifetimes()) { self.lifetimes = lifetimes }
 

@@ -78,8 +78,8 @@ struct AcceptanceTests {
         devices:
           laptop: {key: "KEY", services: postgres}
           ada@tablet: {key: OTHER, services: [redis, "0", "null"]}
-        conversation: {epoch: 1m, idle: 2h, lifetime: 3d}
-        admission: {first-byte: 1s, handshake: 2s, pair-rate: 3, pair-burst: 4, pending-pairs: 5}
+        conversation: {ratchet-every: 1m, idle-timeout: 2h, lifetime: 3d}
+        admission: {first-byte-timeout: 1s, handshake-timeout: 2s, pairings-per-second: 3, pairings-at-once: 4, pairings-waiting: 5}
         carriers: {heartbeat: 200ms, dead-after: 700ms, rekey: {frames: 100, bytes: 65536, every: 90s}}
         shards: 2
         drain: 0s
@@ -98,8 +98,8 @@ struct AcceptanceTests {
           postgres: {listen: ["127.0.0.1:5432", "[::1]:5432"]}
           redis: {listen: unix:/run/redis.sock, carrier: own}
           web: {listen: "127.0.0.1:80", carrier: shared}
-        pool: {floor: 0, cap: 7}
-        waiting: {most: 0, at-most: 1m}
+        pool: {min-idle: 0, max-idle: 7}
+        waiting: {connections: 0, timeout: 1m}
         carriers: {heartbeat: 1s}
         shards: auto
         drain: 1h

@@ -122,10 +122,10 @@ extension BadCase {
             "a key nobody knows", server("colour: red\n"),
             Expected("7:1", "unknown key \"colour\"", "known here: listen,")),
         BadCase(
-            "a client's key in a server's file", server("pool: {cap: 3}\n"),
+            "a client's key in a server's file", server("pool: {max-idle: 3}\n"),
             Expected("7:1", "unknown key \"pool\"", "belongs in a client's file")),
         BadCase(
-            "a server's key in a client's file", client("conversation: {idle: 3h}\n"),
+            "a server's key in a client's file", client("conversation: {idle-timeout: 3h}\n"),
             Expected("5:1", "unknown key \"conversation\"", "belongs in a server's file")),
         BadCase(
             "keys of both sides", client("listen: \"a:1\"\n"),
@@ -208,6 +208,27 @@ extension BadCase {
             "a server that is no mapping", "server: \"a:1\"\nidentity: client.key\nservices: {x: {listen: \"b:1\"}}\n",
             Expected(
                 "1:9", "server must be a mapping, found text", "write server: {address: \"a:1\", key: \"owpub-…\"}")),
+        BadCase(
+            "earlier names in a client's file", client("waiting: {most: 7, at-most: 1s}\n"),
+            Expected("5:11", "unknown key \"most\" in waiting", "did you mean connections?"),
+            Expected("5:20", "unknown key \"at-most\" in waiting", "did you mean timeout?")),
+        BadCase(
+            "earlier names in a server's file",
+            server(
+                """
+                conversation: {epoch: 1s, idle: 2s}
+                admission: {first-byte: 1s, handshake: 2s, pair-rate: 1, pair-burst: 1, pending-pairs: 1}
+                """),
+            Expected("7:16", "unknown key \"epoch\" in conversation", "did you mean ratchet-every?"),
+            Expected("7:27", "unknown key \"idle\" in conversation", "did you mean idle-timeout?"),
+            Expected("8:13", "unknown key \"first-byte\" in admission", "did you mean first-byte-timeout?"),
+            Expected("8:29", "unknown key \"handshake\" in admission", "did you mean handshake-timeout?"),
+            Expected("8:44", "unknown key \"pair-rate\" in admission", "did you mean pairings-per-second?"),
+            Expected("8:58", "unknown key \"pair-burst\" in admission", "did you mean pairings-at-once?"),
+            Expected("8:73", "unknown key \"pending-pairs\" in admission", "did you mean pairings-waiting?")),
+        BadCase(
+            "an earlier name beside the present one", client("pool: {floor: 1, min-idle: 2}\n"),
+            Expected("5:8", "floor in pool is the earlier name of min-idle, which is given too, at 5:18", "remove")),
         BadCase("neither kind of file", "identity: x\n", Expected("1:1", "neither", "a client has server")),
     ]
 
@@ -221,16 +242,16 @@ extension BadCase {
             server(
                 """
                 drain: 5
-                conversation: {epoch: -1s, idle: 1.5h, lifetime: 99999999999999999999d}
-                admission: {first-byte: soon, handshake: 5 s}
+                conversation: {ratchet-every: -1s, idle-timeout: 1.5h, lifetime: 99999999999999999999d}
+                admission: {first-byte-timeout: soon, handshake-timeout: 5 s}
                 carriers: {heartbeat: "", dead-after: "3s\\n", rekey: {every: 1h30m}}
                 """),
             Expected("7:8", "drain: \"5\" is a duration without a unit", "such as 15m"),
-            Expected("8:23", "conversation.epoch: \"-1s\" is negative", "such as 15m"),
-            Expected("8:34", "conversation.idle: \"1.5h\" is not a whole number", "such as 15m"),
-            Expected("8:50", "is too long", "such as 15m"),
-            Expected("9:25", "admission.first-byte: \"soon\" is not a duration", "such as 15m"),
-            Expected("9:42", "admission.handshake: \"5 s\" is not a duration", "such as 15m"),
+            Expected("8:31", "conversation.ratchet-every: \"-1s\" is negative", "such as 15m"),
+            Expected("8:50", "conversation.idle-timeout: \"1.5h\" is not a whole number", "such as 15m"),
+            Expected("8:66", "is too long", "such as 15m"),
+            Expected("9:33", "admission.first-byte-timeout: \"soon\" is not a duration", "such as 15m"),
+            Expected("9:58", "admission.handshake-timeout: \"5 s\" is not a duration", "such as 15m"),
             Expected("10:23", "carriers.heartbeat: \"\" is not a duration", "such as 15m"),
             Expected("10:39", "carriers.dead-after is \"3s\\u{a}\"", "one line"),
             Expected("10:62", "carriers.rekey.every: \"1h30m\" is not a duration", "such as 15m")),
@@ -239,13 +260,14 @@ extension BadCase {
             server(
                 """
                 drain: 2h
-                conversation: {epoch: 500ms, idle: 400d}
+                conversation: {ratchet-every: 500ms, idle-timeout: 400d}
                 carriers: {heartbeat: 0s, rekey: {frames: 15, bytes: 1KiB, every: 2d}}
                 limits: {connections: 0}
                 shards: 257
                 """),
-            Expected("7:8", "drain is 2h", "0s to 1h"), Expected("8:23", "conversation.epoch is 500ms", "1s to 365d"),
-            Expected("8:36", "conversation.idle is 400d", "1s to 365d"),
+            Expected("7:8", "drain is 2h", "0s to 1h"),
+            Expected("8:31", "conversation.ratchet-every is 500ms", "1s to 365d"),
+            Expected("8:52", "conversation.idle-timeout is 400d", "1s to 365d"),
             Expected("9:23", "carriers.heartbeat is 0s", "1ms to 1h"),
             Expected("9:43", "carriers.rekey.frames is 15", "16 to 281474976710656"),
             Expected("9:54", "carriers.rekey.bytes is 1KiB", "64KiB to 1048576GiB"),
@@ -253,21 +275,21 @@ extension BadCase {
             Expected("10:23", "limits.connections is 0", "1 to 10000000"), Expected("11:9", "shards is 257", "1 to 256")
         ),
         BadCase(
-            "fractions of a second in lifetimes", server("conversation: {idle: 1500ms}\n"),
-            Expected("7:22", "conversation.idle must be whole seconds, not 1500ms", "round")),
+            "fractions of a second in lifetimes", server("conversation: {idle-timeout: 1500ms}\n"),
+            Expected("7:30", "conversation.idle-timeout must be whole seconds, not 1500ms", "round")),
         BadCase(
             "numbers",
             server(
                 """
                 limits: {connections: 1e5}
                 shards: many
-                admission: {pair-rate: "20", pair-burst: 0x10, pending-pairs: 123456789012345678901234567890}
+                admission: {pairings-per-second: "20", pairings-at-once: 0x10, pairings-waiting: 123456789012345678901234567890}
                 """),
             Expected("7:23", "limits.connections: \"1e5\" is not a whole number", "in digits"),
             Expected("8:9", "shards must be auto or a whole number, found text", "auto or 1 to 256"),
-            Expected("9:24", "found text in quotes", "remove the quotes"),
-            Expected("9:42", "admission.pair-burst: \"0x10\" is not a whole number", "in digits"),
-            Expected("9:63", "is too large", "in digits")),
+            Expected("9:34", "found text in quotes", "remove the quotes"),
+            Expected("9:58", "admission.pairings-at-once: \"0x10\" is not a whole number", "in digits"),
+            Expected("9:82", "is too large", "in digits")),
         BadCase(
             "sizes", server("carriers: {rekey: {bytes: 16GB}}\n"),
             Expected("7:27", "carriers.rekey.bytes: \"16GB\" is not a size", "GiB")),
@@ -392,21 +414,23 @@ extension BadCase {
             "a heartbeat above dead-after", server("carriers: {heartbeat: 6s, dead-after: 5s}\n"),
             Expected("7:39", "carriers.heartbeat 6s must be less than carriers.dead-after 5s", "raise dead-after")),
         BadCase(
-            "a floor above the cap", client("pool: {cap: 3, floor: 4}\n"),
-            Expected("5:23", "pool.floor 4 must not exceed pool.cap 3", "lower floor or raise cap")),
+            "a floor above the cap", client("pool: {max-idle: 3, min-idle: 4}\n"),
+            Expected("5:31", "pool.min-idle 4 must not exceed pool.max-idle 3", "lower min-idle or raise max-idle")),
         BadCase(
-            "a cap below the default floor", client("pool: {cap: 1}\n"),
-            Expected("5:13", "pool.floor 2 (the default) must not exceed pool.cap 1", "lower floor or raise cap")),
+            "a cap below the default floor", client("pool: {max-idle: 1}\n"),
+            Expected("5:18", "pool.min-idle 2 (the default) must not exceed pool.max-idle 1", "lower min-idle")),
         BadCase(
             "lifetimes in the wrong order", server("conversation: {lifetime: 10m}\n"),
             Expected(
-                "7:26", "conversation.epoch 15m (the default) must not exceed conversation.lifetime 10m", "lower epoch"),
+                "7:26", "conversation.ratchet-every 15m (the default) must not exceed conversation.lifetime 10m",
+                "lower ratchet-every"),
             Expected(
-                "7:26", "conversation.idle 1h (the default) must not exceed conversation.lifetime 10m", "lower idle")),
+                "7:26", "conversation.idle-timeout 1h (the default) must not exceed conversation.lifetime 10m",
+                "lower idle-timeout")),
         BadCase(
-            "a first byte later than the handshake", server("admission: {handshake: 1s}\n"),
+            "a first byte later than the handshake", server("admission: {handshake-timeout: 1s}\n"),
             Expected(
-                "7:24", "admission.first-byte 5s (the default) must not exceed admission.handshake 1s",
-                "raise handshake")),
+                "7:32", "admission.first-byte-timeout 5s (the default) must not exceed admission.handshake-timeout 1s",
+                "raise handshake-timeout")),
     ]
 }

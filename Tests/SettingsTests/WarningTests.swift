@@ -63,10 +63,10 @@ struct WarningTests {
     @Test("A client's drain longer than its applications wait is warned of, at the one that was given")
     func drainOfClient() throws {
         let cases: [(String, [String])] = [
-            ("drain: 30s", ["5:8: warning: drain 30s is longer than waiting.at-most 10s (the default)"]),
-            ("waiting: {at-most: 2s}", ["5:10: warning: drain 4s (the default) is longer than waiting.at-most 2s"]),
-            ("drain: 3s\nwaiting: {at-most: 2s}", ["6:10: warning: drain 3s is longer than waiting.at-most 2s"]),
-            ("drain: 10s", []), ("drain: 30s\nwaiting: {at-most: 30s}", []), ("drain: 0s", []),
+            ("drain: 30s", ["5:8: warning: drain 30s is longer than waiting.timeout 10s (the default)"]),
+            ("waiting: {timeout: 2s}", ["5:10: warning: drain 4s (the default) is longer than waiting.timeout 2s"]),
+            ("drain: 3s\nwaiting: {timeout: 2s}", ["6:10: warning: drain 3s is longer than waiting.timeout 2s"]),
+            ("drain: 10s", []), ("drain: 30s\nwaiting: {timeout: 30s}", []), ("drain: 0s", []),
         ]
         for (more, expected) in cases {
             let found = try warnings(client(more))
@@ -92,6 +92,19 @@ struct WarningTests {
         #expect(found.count == 1)
         #expect(found[0].hasPrefix("some.yaml:7:8: warning: drain 30s is longer than clients hold connections"))
         #expect(try warnings(here(Workshop.goodServer + "\ndrain: 10s")) == [])
+    }
+
+    @Test("Earlier names that are still read are warned of, and count")
+    func earlierNames() throws {
+        let text = client("pool: {floor: 3, cap: 5}")
+        #expect(
+            try warnings(text) == [
+                "some.yaml:5:8: warning: floor in pool is the earlier name of min-idle (write min-idle)",
+                "some.yaml:5:18: warning: cap in pool is the earlier name of max-idle (write max-idle)",
+            ])
+        #expect(try workshop.client(text).pool == PoolSettings(floor: 3, cap: 5))
+        let problems = workshop.problems(client("pool: {floor: 9, cap: 5}"))
+        #expect(problems.map(\.message) == ["pool.min-idle 9 must not exceed pool.max-idle 5"])
     }
 
     @Test("Of a file that is refused, only the problems are told")

@@ -8,12 +8,12 @@ struct Ends: Sendable {
     let server = Identity.generate()
     let mint: ConversationIDMint
     let lifetimes = Lifetimes(epoch: .seconds(10), idle: .seconds(100), lifetime: .seconds(1000))
-    let start = ContinuousClock.now
+    let start = Moment(milliseconds: 1_800_000_000_000)
 
     init() { mint = ConversationIDMint(server) }
 
     /// What a server would store after a pairing at `now`, under an id of the test's choice.
-    func conversation(id: ConversationID, at now: ContinuousClock.Instant) throws(PairingError) -> Conversation {
+    func conversation(id: ConversationID, at now: Moment) throws(PairingError) -> Conversation {
         let initiator = try PairInitiator(identity: device, server: server.publicKey)
         let response = try PairResponder.respond(
             to: initiator.message, identity: server, psk: nil, lifetimes: lifetimes, isKnown: { _ in true }, at: now,

@@ -10,7 +10,7 @@ import Testing
 struct MemoryVaultTests {
     private let vault = MemoryVault(capacity: 4)
     private let ends = Ends()
-    private var start: ContinuousClock.Instant { ends.start }
+    private var start: Moment { ends.start }
 
     @Test("A stored conversation is found under its id, others are not")
     func find() throws {
@@ -38,11 +38,11 @@ struct MemoryVaultTests {
         for second in [1, 2, 15, 40] {
             let now = start + .seconds(second)
             let resume = try ResumeInitiator(conversation: &device, identity: ends.device, at: now)
-            let id = try #require(ResumeResponder.conversationID(of: resume.message))
-            let message = resume.message
+            let received = try ReceivedResume(resume.message, server: ends.server.publicKey)
+            let id = received.conversationID
             // Only the hashes run under the conversation's lock; the key agreements follow outside it.
             let authentic = try vault.withConversation(id, at: now) { conversation throws(PairingError) in
-                try ResumeResponder.authenticate(message, conversation: &conversation, at: now)
+                try ResumeResponder.authenticate(received, conversation: &conversation, at: now)
             }
             guard let authentic else {
                 Issue.record("the conversation is unknown")
@@ -188,6 +188,37 @@ struct MemoryVaultTests {
         #expect(vault.sweep(at: start + .seconds(2000)) == 0)
     }
 
+    @Test("The vault knows when it needs a sweep: at the end of an epoch or of a conversation, and never without any")
+    func nextSweep() throws {
+        #expect(vault.nextSweep == nil)
+        let id = try store(in: vault)
+        #expect(vault.nextSweep == start + .seconds(10))
+        _ = try store(in: vault, at: start - .seconds(4))
+        #expect(vault.nextSweep == start + .seconds(6))
+        vault.sweep(at: start + .seconds(10) - .milliseconds(1))
+        #expect(vault.nextSweep == start + .seconds(10))
+        vault.sweep(at: start + .seconds(91))
+        #expect(vault.nextSweep == start + .seconds(96), "the older one expires")
+        vault.touch(id, at: start + .seconds(91))
+        #expect(vault.sweep(at: start + .seconds(96)) == 1)
+        #expect(vault.nextSweep == start + .seconds(100), "an epoch of the other")
+        #expect(vault.sweep(at: start + .seconds(187)) == 0)
+        #expect(vault.nextSweep == start + .seconds(190))
+        #expect(vault.sweep(at: start + .seconds(190)) == 0)
+        #expect(vault.nextSweep == start + .seconds(191))
+        #expect(vault.expiry(of: id, at: start + .seconds(190)) == start + .seconds(191))
+        #expect(vault.expiry(of: id, at: start + .seconds(191)) == nil)
+        #expect(vault.sweep(at: start + .seconds(191)) == 1)
+        #expect(vault.nextSweep == nil && vault.expiry(of: id, at: start) == nil)
+    }
+
+    @Test("A conversation that is removed leaves no sweep behind")
+    func nextSweepAfterRemoval() throws {
+        let id = try store(in: vault)
+        vault.remove(id)
+        #expect(vault.nextSweep == nil)
+    }
+
     @Test("Threads may store, use, touch, remove and sweep at once, and nobody sees another's conversation")
     func concurrent() async throws {
         let vault = MemoryVault(capacity: 1000)
@@ -217,7 +248,7 @@ struct MemoryVaultTests {
 
     /// Stores a new conversation and returns its id.
     @discardableResult
-    private func store(in vault: MemoryVault, at now: ContinuousClock.Instant? = nil) throws -> ConversationID {
+    private func store(in vault: MemoryVault, at now: Moment? = nil) throws -> ConversationID {
         let id = ends.mint.mint()
         try vault.store(try ends.conversation(id: id, at: now ?? start))
         return id

@@ -1,5 +1,5 @@
-// Kernel and C library calls that Swift does not see: variadic ones, macros, and the few lines that
-// must be C because the compiler may not reorder or drop them.
+// Kernel and C library calls that Swift does not see: variadic ones and macros. Also the few lines that must be C
+// because the compiler may not reorder or drop them.
 #ifndef ONCEWIRE_CLINUX_H
 #define ONCEWIRE_CLINUX_H
 
@@ -53,9 +53,9 @@ int ow_unsent(int fd);
 /// for other sockets.
 int ow_unacknowledged(int fd);
 
-/// What TCP_INFO says about a peer that does not answer: how many retransmissions and window probes
-/// are unanswered, how long ago (milliseconds) the last acknowledgement came, how long ago the last data came,
-/// and the round trip and its variation (microseconds).
+/// What TCP_INFO tells about a peer that does not answer. How many retransmissions and window probes are unanswered;
+/// how long ago (milliseconds) the last acknowledgement and the last data came. The round trip and its variation are
+/// in microseconds.
 struct ow_tcp_silence {
   uint32_t unanswered;
   uint32_t last_ack_ms;

@@ -17,8 +17,8 @@ enum HandshakeError: Error, Equatable {
     case kem(KEMError)
 }
 
-/// One end of a handshake under way. Which tokens come when is the pattern's, a constant of this program: a token
-/// without its key is a defect here and stops the process; whatever the peer sends only throws.
+/// One end of a handshake under way. Which tokens come when is the pattern's, a constant of this program. A token
+/// without its key is a defect here and stops the process. What the peer sends only throws.
 struct HandshakeState: ~Copyable {
     private let pattern: HandshakePattern
     private let role: HandshakeRole
@@ -65,7 +65,7 @@ struct HandshakeState: ~Copyable {
         return message
     }
 
-    /// ReadMessage: the tokens of the next message, then its payload. After an error the handshake is over.
+    /// ReadMessage: the tokens of the next message, then its payload. After an error the handshake has ended.
     mutating func read(_ message: [UInt8]) throws(HandshakeError) -> [UInt8] {
         var rest = message[...]
         for token in pattern.messages[nextMessage] { try read(token, from: &rest) }
@@ -190,7 +190,7 @@ private func take(_ count: Int, from rest: inout ArraySlice<UInt8>) throws(Hands
     return [UInt8](rest.prefix(count))
 }
 
-/// A key that the pattern says is known by now.
+/// A key that is known by now, after the pattern.
 private func known(_ key: [UInt8]?) -> [UInt8] {
     guard let key else { preconditionFailure("a handshake pattern uses a key before it is known") }
     return key

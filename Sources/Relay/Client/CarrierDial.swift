@@ -73,7 +73,9 @@ final class CarrierDial: Driver, Sleeper {
         endpoint.driver = self
         deadline?.cancel()
         deadline = role.shard.arm(self, after: role.shared.settings.timeouts.answer.nanoseconds)
-        guard let resumption = role.shared.resume(at: .now) else { return finish(.failed("no conversation")) }
+        guard let resumption = role.shared.resume(at: role.shard.moment) else {
+            return finish(.failed("no conversation"))
+        }
         generation = resumption.generation
         let message = resumption.initiator.message
         self.resumption = consume resumption

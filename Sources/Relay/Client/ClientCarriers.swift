@@ -46,7 +46,7 @@ extension ClientRole {
 
     /// An application connection waits: does not sit out a long pause after earlier failures.
     func hurry() {
-        guard shared.hasConversation(at: .now) else { return requestPairing(urgently: true) }
+        guard shared.hasConversation(at: shard.moment) else { return requestPairing(urgently: true) }
         if let dialRetry {
             guard !isRetryFixed else { return }
             dialRetry.cancel()
@@ -69,7 +69,7 @@ extension ClientRole {
         let missing = min(needed - young, needed + (wanted > 0 ? Self.mostBeside : 0) - dials.count)
         if !dials.isEmpty || missing > 0 { lookAtDialsAgain() }
         guard missing > 0 else { return }
-        guard shared.hasConversation(at: .now) else {
+        guard shared.hasConversation(at: shard.moment) else {
             if !waiting.isEmpty { requestPairing(urgently: true) }
             return
         }
@@ -100,6 +100,7 @@ extension ClientRole {
             backoff.gotThrough()
             tell(shared.watch.answers(at: shard.now))
             shard.counters.resumes &+= 1
+            shared.hasCarrier(of: carrier.peer.conversation)
             adopt(carrier)
             give(carrier)
             if carrier.phase != .closed { carrier.advance() }
@@ -110,7 +111,7 @@ extension ClientRole {
             shard.emit(.pairingAgain)
             requestPairing(urgently: !waiting.isEmpty)
         case .failed(let why):
-            shard.emit(.carrierLost("cannot open a carrier: \(why)"))
+            shard.emit(.cannotOpenCarrier(why))
             tell(shared.watch.unreached(why, at: shard.now))
             dialFailed()
         case .shortage(let what):

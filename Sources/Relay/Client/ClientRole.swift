@@ -11,7 +11,7 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
     let shard: Shard
     let shared: ClientShared
     let timings: CarrierTimings
-    let loops: Loops
+    let loops: Loops<ClientRole>
     private let sockets: [(service: ServiceID, socket: ListeningSocket)]
     private let connectionLimit: Int
     private var listeners: [Listener] = []
@@ -45,13 +45,16 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
     /// Nothing is left to do but to log off.
     private(set) var hasLeft = false
     private var hasLoggedOff = false
+    /// Carriers that are about to end and are not counted for their conversation any more.
+    private var departing: Set<Ticket> = []
 
     /// A stream is opened so often again because the conversation was over.
     static let patience = 3
 
     /// `loops` are all of this client, this one included.
     init(
-        _ shared: ClientShared, sockets: [(service: ServiceID, socket: ListeningSocket)], shard: Shard, loops: Loops
+        _ shared: ClientShared, sockets: [(service: ServiceID, socket: ListeningSocket)], shard: Shard,
+        loops: Loops<ClientRole>
     ) {
         self.shared = shared
         self.sockets = sockets
@@ -102,9 +105,9 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
         if cut > 0 { shard.emit(.cut(streams: cut)) }
         stopListening(taking: false)
         while let application = waiting.next() { turnAway(application, "drain time-out") }
-        giveUpDoubts("drain time-out")
+        giveUpDoubts(.drainTimeout)
         for carrier in Array(carriers.values) where carrier.phase != .idle && carrier !== emptyTrunk {
-            carrier.hasStream ? carrier.abort(.draining, "drain time-out") : carrier.end(.orderly)
+            carrier.hasStream ? carrier.abort(.drainTimeout) : carrier.end(.orderly)
         }
         for carrier in Array(carriers.values) where carrier.phase == .idle && !pool.has(carrier) {
             carrier.end(.orderly)
@@ -112,7 +115,7 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
         leaveIfDone()
     }
 
-    var idleCarriers: Int { pool.count }
+    func gauge(_ counters: inout Counters) { counters.carriersIdle = pool.count }
 
     var isFinished: Bool { hasLoggedOff && carriers.isEmpty }
 
@@ -141,7 +144,7 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
         pairer?.stop()
         for dial in dials.values { dial.cancel() }
         dials = [:]
-        if shared.isLastToLeave() { tellAll { $0.logOff() } }
+        if shared.isLastToLeave() { loops.tellAll { $0.logOff() } }
     }
 
     private func logOff() {
@@ -271,16 +274,7 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
 
     func requestPairing(urgently: Bool) {
         if let pairer { return pairer.request(urgently: urgently) }
-        loops.mailboxes[0].post { ($0.role as? ClientRole)?.pairer?.request(urgently: urgently) }
-    }
-
-    /// Runs `body` on every loop of this client.
-    func tellAll(_ body: @escaping @Sendable (ClientRole) -> Void) {
-        for mailbox in loops.mailboxes {
-            mailbox.post { shard in
-                if let role = shard.role as? ClientRole { body(role) }
-            }
-        }
+        loops.doors[0].send { $0.pairer?.request(urgently: urgently) }
     }
 
     /// A new conversation stands.
@@ -293,10 +287,18 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
         let conversation = shared.conversation
         if trunk?.belongs(to: conversation) == false { retireTrunk() }
         for carrier in pool.takeAll() where !carrier.belongs(to: conversation) || !pool.put(carrier) {
-            carrier.end(.orderly)
+            part(with: carrier)
         }
         forgetUnanswerable()
         refill()
+    }
+
+    /// Ends a carrier without a stream that is not needed any more.
+    func part(with carrier: Carrier) { logsOff(on: carrier) ? carrier.sayBye() : carrier.end(.orderly) }
+
+    /// Another conversation has replaced the carrier's, and it is the last one of that: nobody needs the old one now.
+    func logsOff(on carrier: Carrier) -> Bool {
+        departing.insert(carrier.ticket).inserted && shared.lostCarrier(of: carrier.peer.conversation)
     }
 
     /// Counts `carrier` among this shard's.
@@ -334,7 +336,7 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
 
     func carrierIsIdle(_ carrier: Carrier) {
         guard let present = shared.alive(at: shard.moment), carrier.belongs(to: present) || shard.isDraining else {
-            return carrier.end(.orderly)
+            return part(with: carrier)
         }
         if shard.kind == .heavy, !shard.isDraining, !carrier.isRetiring, !carrier.link.hungUp {
             carrier.isMisplaced = true
@@ -352,7 +354,7 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
             let id = carrier.peer.conversation
             if shared.ended(id, forNothing: first.refusals > 1) {
                 shard.emit(.conversationEnded("the server says so"))
-                tellAll { $0.leaveConversation(id) }
+                loops.tellAll { $0.leaveConversation(id) }
             }
             leaveConversation(id)
         }
@@ -426,6 +428,7 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
 
     func carrierClosed(_ carrier: Carrier, _ end: CarrierEnd) {
         guard takeOut(carrier) else { return }
+        if departing.remove(carrier.ticket) == nil { _ = shared.lostCarrier(of: carrier.peer.conversation) }
         forgetDoubts(of: carrier)
         if doubts.hasNew { seekAnswers() }
         if shard.kind == .heavy { loops.isBack(inPairWith: shard.index) }
@@ -436,10 +439,10 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
         case .lost(let why):
             shard.emit(.carrierLost(why))
             let isLast = carriers.isEmpty && shard.kind != .heavy
-            tell(shared.watch.carrierBroke(why, resets: carrier.streamsReset, isLast: isLast, at: shard.now))
+            tell(shared.watch.carrierBroke("\(why)", resets: carrier.streamsReset, isLast: isLast, at: shard.now))
         }
         if shard.isDraining {
-            if shard.kind == .heavy { loops.partner(of: shard.index)?.post { ($0.role as? ClientRole)?.leaveIfDone() } }
+            if shard.kind == .heavy { loops.partner(of: shard.index)?.send { $0.leaveIfDone() } }
             leaveIfDone()
             guard wanted > 0 else { return }
         }
@@ -492,7 +495,7 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
     }
 
     private func lookAfterConversation() {
-        let now = ContinuousClock.now
+        let now = shard.moment
         // A stream counts for its own conversation, and as long as the server counts it too.
         if let present = shared.conversation,
             carriers.values.contains(where: { $0.belongs(to: present) && $0.hasUnendedStream })
@@ -507,7 +510,7 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
         case .due: pairer?.request(urgently: false, renewing: true)
         case .ended(let why):
             shard.emit(.conversationEnded(why))
-            tellAll { role in
+            loops.tellAll { role in
                 role.retireTrunk()
                 for carrier in role.pool.takeAll() { carrier.end(.orderly) }
                 role.forgetUnanswerable()

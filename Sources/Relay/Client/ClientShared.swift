@@ -29,10 +29,12 @@ final class ClientShared: Sendable {
         var wasUseful = false
         /// What the client is ahead of the server by: 1/64 of the time the conversation may rest or live.
         var margin = Duration.zero
+        /// By conversation, as long as it has carriers.
+        var tenures: [ConversationID: Tenure] = [:]
 
         /// Whether the conversation's time is over. A client stops a little (1/64) before the server, whose
         /// clock may be ahead: what it would open last must not be refused.
-        func isOver(at now: ContinuousClock.Instant) -> Bool {
+        func isOver(at now: Moment) -> Bool {
             switch conversation {
             case .none: true
             case .some(let conversation):
@@ -40,13 +42,13 @@ final class ClientShared: Sendable {
             }
         }
 
-        mutating func ratchet(at now: ContinuousClock.Instant) {
+        mutating func ratchet(at now: Moment) {
             guard let due = conversation?.dueEpoch(at: now) else { return }
             // A ratchet that fails (libcrypto out of memory) is tried again at the next RESUME.
             try? conversation?.ratchet(to: due)
         }
 
-        mutating func resumption(_ identity: Identity, _ now: ContinuousClock.Instant) -> Resumption? {
+        mutating func resumption(_ identity: Identity, _ now: Moment) -> Resumption? {
             guard let id = conversation?.id, let device = conversation?.device,
                 let initiator = try? ResumeInitiator(conversation: &conversation!, identity: identity, at: now)
             else { return nil }
@@ -54,6 +56,13 @@ final class ClientShared: Sendable {
         }
     }
     private let state = Guarded(State())
+
+    private struct Tenure {
+        /// On all loops and between them.
+        var carriers = 0
+        /// Another conversation has taken its place.
+        var isReplaced = false
+    }
 
     /// Whether the server answers, for the log.
     let watch: ServerWatch
@@ -78,7 +87,7 @@ final class ClientShared: Sendable {
     }
 
     /// Whether carriers can be resumed now.
-    func hasConversation(at now: ContinuousClock.Instant) -> Bool {
+    func hasConversation(at now: Moment) -> Bool {
         state.withLock { !$0.isOver(at: now) && !$0.isRejected }
     }
 
@@ -86,6 +95,7 @@ final class ClientShared: Sendable {
     func establish(_ conversation: consuming Conversation) -> UInt64 {
         let box = Handoff(conversation)
         return state.withLock { state in
+            if let former = state.conversation?.id { state.tenures[former]?.isReplaced = true }
             state.conversation = box.take()
             let lifetimes = state.conversation?.lifetimes ?? Lifetimes()
             state.margin = min(lifetimes.idle, lifetimes.lifetime) / 64
@@ -93,6 +103,20 @@ final class ClientShared: Sendable {
             state.wasUseful = false
             state.generation += 1
             return state.generation
+        }
+    }
+
+    /// A carrier of conversation `id` has been opened.
+    func hasCarrier(of id: ConversationID) { state.withLock { $0.tenures[id, default: Tenure()].carriers += 1 } }
+
+    /// A carrier of conversation `id` has ended or is about to. True for the last one of a conversation that another
+    /// has replaced.
+    func lostCarrier(of id: ConversationID) -> Bool {
+        state.withLock { state in
+            guard var tenure = state.tenures[id] else { return false }
+            tenure.carriers -= 1
+            state.tenures[id] = tenure.carriers > 0 ? tenure : nil
+            return tenure.carriers == 0 && tenure.isReplaced
         }
     }
 
@@ -104,7 +128,7 @@ final class ClientShared: Sendable {
     }
 
     /// A RESUME for the present conversation; nil without a live one.
-    func resume(at now: ContinuousClock.Instant) -> Resumption? {
+    func resume(at now: Moment) -> Resumption? {
         state.withLock { state in
             guard !state.isOver(at: now), !state.isRejected else { return nil }
             return state.resumption(settings.identity, now)
@@ -113,7 +137,7 @@ final class ClientShared: Sendable {
 
     /// Notes that the conversation was used, and says which it is. Nil, and nothing noted, if its time is over.
     @discardableResult
-    func touch(at now: ContinuousClock.Instant) -> ConversationID? {
+    func touch(at now: Moment) -> ConversationID? {
         state.withLock { state in
             guard !state.isOver(at: now) else { return nil }
             state.conversation?.touch(at: now)
@@ -122,7 +146,7 @@ final class ClientShared: Sendable {
     }
 
     /// Notes that conversation `id` was used, if it is the present one and its time is not over.
-    func touch(_ id: ConversationID, at now: ContinuousClock.Instant) {
+    func touch(_ id: ConversationID, at now: Moment) {
         state.withLock { state in
             guard state.conversation?.id == id, !state.isOver(at: now) else { return }
             state.conversation?.touch(at: now)
@@ -130,7 +154,7 @@ final class ClientShared: Sendable {
     }
 
     /// Which conversation is alive now.
-    func alive(at now: ContinuousClock.Instant) -> ConversationID? {
+    func alive(at now: Moment) -> ConversationID? {
         state.withLock { $0.isOver(at: now) ? nil : $0.conversation?.id }
     }
 
@@ -159,7 +183,7 @@ final class ClientShared: Sendable {
     }
 
     /// Wipes the conversation if it has expired, moves its ratchet on otherwise.
-    func sweep(at now: ContinuousClock.Instant) -> Health {
+    func sweep(at now: Moment) -> Health {
         state.withLock { state in
             guard state.conversation != nil else { return .unchanged }
             guard !state.isOver(at: now) else {

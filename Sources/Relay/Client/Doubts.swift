@@ -239,8 +239,10 @@ extension ClientRole {
     private func wasHeard(_ carrier: Carrier, _ now: Nanoseconds) {
         carrier.isAsked = false
         if let question = carrier.withdrawing, now &- min(question.since, now) >= timings.deadAfter {
-            return carrier.lost("no answer to WITHDRAW")
+            return carrier.lost(.local(.noAnswer))
         }
+        // When it was heard, something that was sent there had not arrived yet. By now it has.
+        if carrier.isSuspect { carrierIsHeard(carrier) }
         guard carrier.expectedAt > carrier.lastHeard || carrier.withdrawing != nil else {
             carrier.isWatched = false
             return
@@ -260,8 +262,7 @@ extension ClientRole {
         noteOpenings(of: carrier)
         doubts.askElsewhere(than: carrier)
         if carrier.phase == .idle || carrier.phase == .finishing || (carrier.phase == .shared && !carrier.hasStream) {
-            let silence = inWords(.nanoseconds(shard.now &- min(carrier.lastHeard, shard.now)))
-            carrier.end(.lost("nothing heard for \(silence), and no answer when asked"))
+            carrier.end(.lost(.link(.unanswered(shard.now &- min(carrier.lastHeard, shard.now)))))
         }
         if isNew {
             // They went the same way, and have been quiet for longer.
@@ -278,12 +279,15 @@ extension ClientRole {
         setAside(carrier)
         carrier.due.insert(.ping)
         carrier.isAsked = true
-        if !carrier.isWatched {
-            carrier.isWatched = true
-            doubts.overdue.append(Doubts.Expectation(carrier: carrier.ticket, since: shard.now))
-            armDoubts()
-        }
+        watchSuspect(carrier, since: shard.now)
         carrier.phase == .shared ? carrier.flushSoon() : carrier.advance()
+    }
+
+    private func watchSuspect(_ carrier: Carrier, since: Nanoseconds) {
+        guard !carrier.isWatched else { return }
+        carrier.isWatched = true
+        doubts.overdue.append(Doubts.Expectation(carrier: carrier.ticket, since: since))
+        armDoubts()
     }
 
     private func setAside(_ carrier: Carrier) {
@@ -294,8 +298,8 @@ extension ClientRole {
     }
 
     func carrierIsHeard(_ carrier: Carrier) {
-        // It may have been said long ago. What is said here must arrive as well.
-        guard !carrier.isRepeating else { return }
+        // It may have been said long ago. What is said here must arrive as well; whether it does is looked at soon.
+        guard !carrier.isRepeating else { return watchSuspect(carrier, since: carrier.lastHeard &- 1) }
         carrier.isSuspect = false
         carrier.isAsked = false
         for number in doubts.numbers(on: carrier) where doubts.isUnasked(number) { settle(number) }
@@ -351,14 +355,14 @@ extension ClientRole {
             endpoint: app, service: first.service, source: first.source, shares: shares(first.service), first: first)
         let id = carrier.peer.conversation
         guard shared.conversation == id, !hasLeft, first.losses <= Doubts.mostLosses else {
-            return giveUp(application, "the link to the server broke")
+            return giveUp(application, .linkBroke)
         }
         if doubts.conversation != id { forgetUnanswerable() }
         let deadline = shard.now &+ shared.settings.waiting.atMost.nanoseconds
         doubts.hold(first.number, application, of: id, until: deadline)
     }
 
-    private func giveUp(_ application: Application, _ why: String) {
+    private func giveUp(_ application: Application, _ why: StreamFault) {
         application.endpoint.reset()
         shared.watch.turnedAway()
         shard.counters.brokenStreams &+= 1
@@ -396,7 +400,7 @@ extension ClientRole {
                 continue
             }
             if case .held(let application) = doubts.openings[number] {
-                giveUp(application, "the link to the server broke behind what was sent")
+                giveUp(application, .linkBrokeAfterBeginning)
             }
             settle(number)
         }
@@ -415,12 +419,12 @@ extension ClientRole {
     /// What became of a conversation's streams can be asked in that conversation only.
     func forgetUnanswerable() {
         guard !doubts.openings.isEmpty else { return }
-        let present = shared.hasConversation(at: .now) ? shared.conversation : nil
-        if doubts.conversation != present { giveUpDoubts("the conversation with the server is over") }
+        let present = shared.hasConversation(at: shard.moment) ? shared.conversation : nil
+        if doubts.conversation != present { giveUpDoubts(.conversationOver) }
     }
 
     /// No answer will come any more: applications without a carrier are reset.
-    func giveUpDoubts(_ why: String) {
+    func giveUpDoubts(_ why: StreamFault) {
         guard !doubts.openings.isEmpty else { return }
         for (number, opening) in doubts.openings {
             if case .held(let application) = opening { giveUp(application, why) }
@@ -440,7 +444,7 @@ extension ClientRole {
     private func turnAwayOverdue(_ now: Nanoseconds) {
         while let number = doubts.overdueNumber(now) {
             guard case .held(let application) = doubts.settle(number) else { continue }
-            giveUp(application, "the server did not answer in time")
+            giveUp(application, .noAnswer)
         }
         leaveIfDone()
     }
@@ -473,7 +477,7 @@ extension Carrier {
         guard elapsed >= min(max(3 * (tcp?.pace ?? 0), Doubts.shortest), Doubts.longest) else { return .early }
         if let tcp {
             // A large frame on a slow link is under way for long.
-            if filled > parsed, UInt64(tcp.last_data_ms) * 1_000_000 < elapsed { return .early }
+            if link.filled > link.parsed, UInt64(tcp.last_data_ms) * 1_000_000 < elapsed { return .early }
             let lastAck = UInt64(tcp.last_ack_ms) * 1_000_000
             if tcp.unanswered >= 1, lastAck &+ Doubts.step / 2 >= elapsed { return .silent }
         }

@@ -29,7 +29,7 @@ final class Pairer: Sleeper {
     /// shard asked a moment ago) is done.
     func request(urgently: Bool, renewing: Bool = false) {
         guard attempt == nil, unconfirmed == nil else { return }
-        guard renewing || !role.shared.hasConversation(at: .now) else { return }
+        guard renewing || !role.shared.hasConversation(at: role.shard.moment) else { return }
         if let retry {
             guard urgently, !isRetryFixed else { return }
             retry.cancel()
@@ -74,7 +74,7 @@ final class Pairer: Sleeper {
             start()
         } else if timer === confirmDeadline {
             let limit = role.shared.settings.timeouts.answer
-            unconfirmed?.carrier.lost("the server did not confirm within \(inWords(limit))")
+            unconfirmed?.carrier.lost(.local(.notConfirmedBack(limit.nanoseconds)))
         }
     }
 
@@ -96,6 +96,7 @@ final class Pairer: Sleeper {
         case .answered(let carrier, let conversation):
             unconfirmed = (carrier, conversation)
             confirmDeadline = role.shard.arm(self, after: role.shared.settings.timeouts.answer.nanoseconds)
+            role.shared.hasCarrier(of: carrier.peer.conversation)
             role.adopt(carrier)
             carrier.advance()
         }
@@ -120,7 +121,7 @@ final class Pairer: Sleeper {
             .paired(
                 with: "server \(settings.serverKey.text)", at: settings.server.description,
                 .nanoseconds(role.shard.now &- startedAt)))
-        role.tellAll { $0.established(generation) }
+        role.loops.tellAll { $0.established(generation) }
     }
 
     /// A carrier ended; if it was the pairing's, the pairing failed.

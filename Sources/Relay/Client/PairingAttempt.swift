@@ -26,13 +26,14 @@ final class PairingAttempt: Driver, Sleeper {
     private var reader = HandshakeReader(wanted: [.paired])
     /// When PAIR left. The client counts the conversation's time from here, so that it never believes in
     /// one that the server, which counts from PAIR's arrival, has given up.
-    private var sentAt = ContinuousClock.now
+    private var sentAt: Moment
     private var isAnswered = false
     private var isOver = false
 
     init(_ role: ClientRole, completion: @escaping (PairingResult) -> Void) {
         self.role = role
         self.completion = completion
+        sentAt = role.shard.moment
     }
 
     func start() {
@@ -87,7 +88,7 @@ final class PairingAttempt: Driver, Sleeper {
     }
 
     private func send(_ message: [UInt8]) {
-        sentAt = .now
+        sentAt = role.shard.moment
         guard let endpoint, endpoint.sendWhole(message) else {
             return finish(.failed("the server closed the connection"))
         }
@@ -147,30 +148,15 @@ final class PairingAttempt: Driver, Sleeper {
         let initiator: Handoff<PairInitiator>
     }
 
-    /// Goes to the worker and comes back to its own shard, where alone it is opened.
-    private final class Return<Value: Sendable>: @unchecked Sendable {
-        weak var attempt: PairingAttempt?
-        let completion: (PairingAttempt, Value) -> Void
-        init(_ attempt: PairingAttempt, _ completion: @escaping (PairingAttempt, Value) -> Void) {
-            self.attempt = attempt
-            self.completion = completion
-        }
-    }
-
     private func onWorker<Value: Sendable>(
         _ work: @escaping @Sendable () -> Result<Value, PairingError>,
-        then completion: @escaping (PairingAttempt, Value) -> Void
+        then completion: @escaping @Sendable (PairingAttempt, Value) -> Void
     ) {
-        let back = Return(self, completion)
-        let mailbox = role.shard.mailbox
-        let isQueued = role.shared.pairingWorkers.run {
-            let result = work()
-            mailbox.post { _ in
-                guard let attempt = back.attempt, !attempt.isOver else { return }
-                switch result {
-                case .success(let value): back.completion(attempt, value)
-                case .failure(let error): attempt.finish(.failed("\(error)"))
-                }
+        let isQueued = role.shared.pairingWorkers.ask(for: self, on: role.shard.mailbox, work) { attempt, result in
+            guard !attempt.isOver else { return }
+            switch result {
+            case .success(let value): completion(attempt, value)
+            case .failure(let error): attempt.finish(.failed("\(error)"))
             }
         }
         if !isQueued { finish(.failed("too much to do")) }

@@ -1,12 +1,12 @@
-// What only a client may say: a server that says it has broken the protocol.
+// What only a client asks for. FrameRules ends a carrier on which a server does.
 internal import Wire
 
 extension ClientRole {
-    func carrier(_ carrier: Carrier, opens message: OpenMessage) { carrier.violated("OPEN by a server") }
-    func carrier(_ carrier: Carrier, opens message: OpenMessage, as stream: SharedStream) {
-        carrier.violated("OPEN by a server")
-    }
-    func carrier(_ carrier: Carrier, takesOver message: MoveMessage) { carrier.violated("MOVE by a server") }
+    func carrier(_ carrier: Carrier, opens message: OpenMessage) {}
+    func carrier(_ carrier: Carrier, opens message: OpenMessage, as stream: SharedStream) {}
+    func carrier(_ carrier: Carrier, takesOver message: MoveMessage) {}
+    func carrier(
+        _ carrier: Carrier, hasNoTargetFor service: ServiceID, _ failure: TargetFailure, trying tried: [SocketAddress]) {}
     func carrierIsShared(_ carrier: Carrier) {}
-    func carrierSaidBye(_ carrier: Carrier) { carrier.violated("BYE by a server") }
+    func carrierSaidBye(_ carrier: Carrier) {}
 }

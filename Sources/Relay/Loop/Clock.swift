@@ -1,5 +1,5 @@
-// Time on a shard: nanoseconds of CLOCK_MONOTONIC, read once a turn. Lifetimes of conversations use
-// ContinuousClock instead, which goes on while the machine sleeps.
+// Time on a shard: nanoseconds of CLOCK_MONOTONIC, read once a turn. Lifetimes of conversations use moments instead
+// (MomentClock.swift), which go on while the machine sleeps.
 internal import Glibc
 
 /// Nanoseconds since some fixed moment of this boot.
@@ -12,13 +12,11 @@ func monotonicNow() -> Nanoseconds {
     return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
 }
 
-/// How long the machine has slept since it started, which the monotonic clock leaves out, in nanoseconds.
-func timeAsleep() -> Nanoseconds {
+/// Nanoseconds since the machine started, those that it slept included.
+func nowSinceBoot() -> Nanoseconds {
     var time = timespec()
     clock_gettime(CLOCK_BOOTTIME, &time)
-    let sinceStart = UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
-    let awake = monotonicNow()
-    return sinceStart &- min(awake, sinceStart)
+    return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
 }
 
 extension Duration {

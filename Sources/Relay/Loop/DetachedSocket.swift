@@ -33,3 +33,11 @@ struct DetachedSocket: ~Copyable {
         return endpoint
     }
 }
+
+extension Endpoint {
+    /// Leaves the poller with the socket open. `resetting` says how it ends if whoever gets it drops it.
+    func detach(resetting: Bool) -> DetachedSocket {
+        let (fd, known) = giveUp()
+        return DetachedSocket(fd, known, dropsWithReset: resetting)
+    }
+}

@@ -233,20 +233,20 @@ final class Endpoint {
         sendsBeforeTuning = known.sendsBeforeTuning
     }
 
-    /// Leaves the poller with the socket open. `resetting` says how it ends if whoever gets it drops it.
-    func detach(resetting: Bool) -> DetachedSocket {
+    /// Leaves the poller with the socket open, which is the caller's from now on (DetachedSocket.swift).
+    func giveUp() -> (fd: Int32, known: Known) {
         precondition(isOpen, "a closed endpoint has no socket")
         isOpen = false
         driver = nil
         poller.release(self)
         defer { fd = -1 }
-        return DetachedSocket(
+        return (
             fd,
             Known(
                 readable: readable, writable: writable, hungUp: hungUp, hasMark: hasMark, failed: failed,
                 brokenBy: brokenBy,
-                resetsByDefault: resetsByDefault, isBulk: isBulk, sendsBeforeTuning: sendsBeforeTuning),
-            dropsWithReset: resetting)
+                resetsByDefault: resetsByDefault, isBulk: isBulk, sendsBeforeTuning: sendsBeforeTuning)
+        )
     }
 
     private func leave() {

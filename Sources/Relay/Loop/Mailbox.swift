@@ -1,11 +1,12 @@
-// The one door into a shard from other threads: closures that the shard runs at the start of a turn.
+// The one way into a loop from other threads: closures that the loop runs at the start of a turn. Whom a letter is for
+// is its own affair (Door.swift).
 internal import CLinux
 internal import Glibc
 internal import Pairing
 
 /// Letters to a shard. Posting wakes the shard if it sleeps. A shard that has ended takes no letter.
 final class Mailbox: Sendable {
-    typealias Letter = @Sendable (Shard) -> Void
+    typealias Letter = @Sendable () -> Void
 
     /// Readable when there are letters; the shard's poller watches it.
     let eventFD: Int32

@@ -6,21 +6,16 @@
 internal import CLinux
 internal import Codec
 internal import Glibc
+internal import Pairing
 
-/// What a shard serves: the client's or the server's half of the tunnel.
-protocol Role: AnyObject {
-    /// Runs once, on the shard's thread, before the first turn.
-    func begin()
-    /// A graceful end was asked for: accept nothing new, let streams finish.
-    func drain()
-    /// Every loop of the daemon drains: no carrier will come from another any more.
-    func everybodyDrains()
-    /// The drain time-out passed: end every stream.
-    func cut()
-    /// Nothing is left to do: the shard may end.
-    var isFinished: Bool { get }
-    /// Carriers accepted and idle now.
-    var idleCarriers: Int { get }
+/// What a loop is there for.
+enum LoopKind {
+    /// Everything, because no other loop belongs to it.
+    case only
+    /// New connections, handshakes and light streams; carriers with a heavy stream go to the other loop of its pair.
+    case light
+    /// Carriers with a heavy stream; when that is over they go back.
+    case heavy
 }
 
 /// One event loop. Not thread-safe: everything but `mailbox` belongs to its thread.
@@ -40,37 +35,32 @@ final class Shard {
     // Accesses to these need no check at run time: none of them lasts while something else is called.
     /// The clock, as of this turn.
     @exclusivity(unchecked) private(set) var now: Nanoseconds
-    @exclusivity(unchecked) private var momentOfTurn: ContinuousClock.Instant?
+    @exclusivity(unchecked) private var momentOfTurn: Moment?
     private let clock: () -> Nanoseconds
-    /// How long the machine has slept since it started, which `now` does not count.
-    let timeAsleep: () -> Nanoseconds
-    private let timers = Timers()
+    private let sinceBoot: () -> Nanoseconds
+    let timers = Timers()
     private let polls: Bool
     @exclusivity(unchecked) private var polling = Polling()
     @exclusivity(unchecked) private var again: [any LastingDriver] = []
-    /// Shared carriers whose streams have said something in this turn.
-    @exclusivity(unchecked) private var flushes: [Carrier] = []
-    @exclusivity(unchecked) private var flushing: [Carrier] = []
-    /// Streams that have outlived their carrier and still write their last bytes.
-    private var outliving: [Ticket: SharedStream] = [:]
-    /// Applications whose stream broke, and which still get what had arrived for them.
-    private var farewells: [Ticket: Farewell] = [:]
+    /// What has more to do before this turn ends.
+    @exclusivity(unchecked) private var enders: [any TurnEnder] = []
+    @exclusivity(unchecked) private var ending: [any TurnEnder] = []
+    private var lingering: [Ticket: any Lingerer] = [:]
     private var hasLetters = true
-    private var mustBurnStack = false
-    private var hasWarnedOfUnlockedSecrets = false
-    private(set) var role: (any Role)?
-    private(set) var isDraining = false
-    /// The drain time is over: what still comes from another loop is ended at once.
-    private(set) var isCut = false
+    private var traces = Traces()
+    private var role: (any Role)?
+    private var stage = Stage.serving
+    private var cutter: Cutter?
 
-    /// `clock` is the monotonic clock, and `timeAsleep` what that leaves out, except in tests; without `polls` waiting is always sleeping.
+    /// `clock` is the monotonic clock, and `sinceBoot` the one that counts sleep, except in tests; without `polls`
+    /// waiting is always sleeping.
     init(
         index: Int, kind: LoopKind = .only, mailbox: Mailbox, polls: Bool = false,
-        clock: @escaping () -> Nanoseconds = monotonicNow, timeAsleep: @escaping () -> Nanoseconds = Relay.timeAsleep,
+        clock: @escaping () -> Nanoseconds = monotonicNow, sinceBoot: @escaping () -> Nanoseconds = nowSinceBoot,
         emit: @escaping @Sendable (RelayEvent) -> Void
     ) throws(RelayError) {
         self.clock = clock
-        self.timeAsleep = timeAsleep
+        self.sinceBoot = sinceBoot
         self.polls = polls
         now = clock()
         self.index = index
@@ -86,11 +76,17 @@ final class Shard {
 
     /// The clock of lifetimes, which goes on while the machine sleeps, as of this turn: read when first asked
     /// for.
-    var moment: ContinuousClock.Instant {
+    var moment: Moment {
         if let momentOfTurn { return momentOfTurn }
-        let moment = ContinuousClock.now
+        let moment = MomentClock.ofProcess.moment(sinceBoot: sinceBoot())
         momentOfTurn = moment
         return moment
+    }
+
+    /// How long the machine has slept since it started, which `now` does not count.
+    func timeAsleep() -> Nanoseconds {
+        let total = sinceBoot()
+        return total &- min(clock(), total)
     }
 
     /// Wakes `sleeper` in `delay` nanoseconds.
@@ -131,29 +127,39 @@ final class Shard {
         again.append(driver)
     }
 
-    /// Flushes `carrier` once, when what is going on in this turn is done.
-    func flushAtEndOfTurn(_ carrier: Carrier) { flushes.append(carrier) }
+    /// Calls `ender` when what is going on in this turn is done: once for each time that it asks.
+    func atEndOfTurn(_ ender: some TurnEnder) { enders.append(ender) }
 
     /// The counters, with the gauges as of now.
     func gauged() -> Counters {
         var all = counters
-        all.carriersIdle = role?.idleCarriers ?? 0
+        role?.gauge(&all)
         return all
+    }
+
+    // MARK: Secrets
+
+    /// What key material may have left behind, and whether the log knows that it is not locked.
+    private struct Traces {
+        var areOnStack = false
+        var areKnownUnlocked = false
     }
 
     /// Public-key or key-schedule work was done in this turn: before the shard sleeps it overwrites the
     /// part of its stack that such work uses.
-    func handledSecrets() { mustBurnStack = true }
+    func handledSecrets() { traces.areOnStack = true }
 
     /// Tells the log once if the kernel does not lock all secrets into memory.
     func warnOfUnlockedSecrets() {
-        guard !hasWarnedOfUnlockedSecrets, Secret.unlockedBytes > 0 else { return }
-        hasWarnedOfUnlockedSecrets = true
+        guard !traces.areKnownUnlocked, Secret.unlockedBytes > 0 else { return }
+        traces.areKnownUnlocked = true
         emit(.memoryUnlocked)
     }
 
+    // MARK: Turns
+
     /// Serves `role` until it has drained.
-    func run(_ role: any Role) {
+    func run(_ role: some Role) {
         begin(role)
         // A letter that came meanwhile may be somebody's question.
         while !(isFinished && mailbox.closeIfEmpty()) { turn() }
@@ -161,26 +167,30 @@ final class Shard {
     }
 
     /// Turns serve `role` from now on.
-    func begin(_ role: any Role) {
+    func begin<R: Role>(_ role: R) {
         self.role = role
+        role.door.open(to: role)
         role.begin()
     }
 
     /// Role and timers hold on to the shard, and it to them.
     func forgetRole() {
         timers.removeAll()
+        if let role { close(role) }
         role = nil
     }
 
-    private var isFinished: Bool { isDraining && outliving.isEmpty && farewells.isEmpty && role?.isFinished == true }
+    private func close(_ role: some Role) { role.door.close() }
+
+    private var isFinished: Bool { isDraining && lingering.isEmpty && role?.isFinished == true }
 
     /// One turn of the loop; sleeps at most until the next deadline, or not at all if `mayWait` is false.
     func turn(mayWait: Bool = true) {
         turns &+= 1
-        if hasLetters { for letter in mailbox.takeAll() { letter(self) } }
-        flush()
+        if hasLetters { for letter in mailbox.takeAll() { letter() } }
+        endTurn()
         runAgain()
-        flush()
+        endTurn()
         let events = wait(mayWait ? timeout() : 0)
         crowd += events
         momentOfTurn = nil
@@ -188,7 +198,7 @@ final class Shard {
         while let timer = timers.popDue(now: now) {
             timer.fire(now: now)
         }
-        flush()
+        endTurn()
     }
 
     /// Waits for events up to `timeout` milliseconds, polling at first where that is worthwhile. Reads the clock.
@@ -211,25 +221,34 @@ final class Shard {
         return events
     }
 
-    private func flush() {
-        guard !flushes.isEmpty else { return }
-        // Only those present now: who has something to say again has its next turn.
-        swap(&flushes, &flushing)
-        for carrier in flushing { carrier.flush() }
-        flushing.removeAll(keepingCapacity: true)
+    private func endTurn() {
+        guard !enders.isEmpty else { return }
+        // Only those present now: what asks again has its next turn.
+        swap(&enders, &ending)
+        for ender in ending { ender.endTurn() }
+        ending.removeAll(keepingCapacity: true)
     }
+
+    // MARK: The end
+
+    private enum Stage {
+        case serving, draining, cut
+    }
+
+    /// A graceful end was asked for.
+    var isDraining: Bool { stage != .serving }
+    /// The drain time is over: what still comes from another loop is ended at once.
+    var isCut: Bool { stage == .cut }
 
     /// Starts the graceful end of this shard; after `limit` nanoseconds what is left is cut.
     func drain(limit: Nanoseconds) {
         guard !isDraining, let role else { return }
-        isDraining = true
+        stage = .draining
         role.drain()
         let cutter = Cutter(self)
         cutter.timer = arm(cutter, after: limit)
         self.cutter = cutter
     }
-
-    private var cutter: Cutter?
 
     private final class Cutter: Sleeper {
         weak var shard: Shard?
@@ -238,27 +257,19 @@ final class Shard {
         func wake(_ timer: Timer, now: Nanoseconds) { shard?.cut() }
     }
 
-    /// Every loop of the daemon drains.
-    func everybodyDrains() { role?.everybodyDrains() }
-
     /// The drain time is over: ends what is still there.
     func cut() {
-        isCut = true
+        stage = .cut
         role?.cut()
-        for stream in outliving.values { stream.cut() }
-        for farewell in farewells.values { farewell.cut() }
+        for lingerer in lingering.values { lingerer.cut() }
     }
 
-    /// `stream` has everything, its carrier is gone, and its application still has to take the last bytes.
-    func outlives(_ stream: SharedStream) { outliving[stream.ticket] = stream }
-    func outlived(_ stream: SharedStream) { outliving[stream.ticket] = nil }
-    /// How many there are of those.
-    var outlivingStreams: Int { outliving.count }
-
-    func keep(_ farewell: Farewell) { farewells[farewell.ticket] = farewell }
-    func forget(_ farewell: Farewell) { farewells[farewell.ticket] = nil }
-    /// Connections that are being parted from.
-    var partings: Int { farewells.count }
+    /// Holds `lingerer` and does not end before it has.
+    func keep(_ lingerer: some Lingerer) { lingering[lingerer.ticket] = lingerer }
+    /// `lingerer` has ended.
+    func forget(_ lingerer: some Lingerer) { lingering[lingerer.ticket] = nil }
+    /// How many `L` there are that have not ended.
+    func lingerers<L: Lingerer>(_: L.Type) -> Int { lingering.values.count { $0 is L } }
 
     private func runAgain() {
         crowd = again.count
@@ -274,10 +285,10 @@ final class Shard {
 
     /// Milliseconds that epoll may sleep. Before a sleep no frame's key schedule is left behind.
     private func timeout() -> Int32 {
-        if !again.isEmpty || !flushes.isEmpty || isFinished { return 0 }
+        if !again.isEmpty || !enders.isEmpty || isFinished { return 0 }
         cipher.scrub()
-        if mustBurnStack {
-            mustBurnStack = false
+        if traces.areOnStack {
+            traces.areOnStack = false
             ow_burn_stack()
         }
         guard let next = timers.next else { return -1 }

@@ -18,7 +18,7 @@ extension ServerRole {
     private func search(_ carrier: Carrier, _ message: MoveMessage) -> MoveSearch {
         MoveSearch(
             message: message, conversation: carrier.peer.conversation, carrier: carrier.ticket, home: shard.index,
-            loopsLeft: loops.mailboxes.count)
+            loopsLeft: loops.count)
     }
 
     private func look(for search: MoveSearch) {
@@ -43,11 +43,8 @@ extension ServerRole {
         var search = search
         while search.loopsLeft > 1 {
             search.loopsLeft -= 1
-            let next = (search.home + loops.mailboxes.count - search.loopsLeft) % loops.mailboxes.count
-            let isTaken = loops.mailboxes[next].post { [search] shard in
-                if let role = shard.role as? ServerRole { question(role, search) }
-            }
-            if isTaken { return true }
+            let next = (search.home + loops.count - search.loopsLeft) % loops.count
+            if loops.doors[next].send({ [search] in question($0, search) }) { return true }
         }
         return false
     }
@@ -55,7 +52,7 @@ extension ServerRole {
     private func answer(_ search: MoveSearch, _ stream: MovingStream?) {
         guard search.home != shard.index else { return take(stream, search.carrier) }
         // A loop that has ended has no carrier that asks; a stream that nobody takes is reset.
-        loops.mailboxes[search.home].post { shard in (shard.role as? ServerRole)?.take(stream, search.carrier) }
+        loops.doors[search.home].send { $0.take(stream, search.carrier) }
     }
 
     private func take(_ stream: MovingStream?, _ ticket: Ticket) {

@@ -66,20 +66,14 @@ final class Newcomer: Driver, Sleeper {
         }
         guard shared.admission.admit(address, now: role.shard.now) else { return turnAway("too many pairings") }
         isBeingAnswered = true
-        let answer = Answer(self)
-        let mailbox = role.shard.mailbox
         let shared = shared
-        let isQueued = shared.pairingWorkers.run {
-            let result = Self.respond(to: message, shared)
-            mailbox.post { _ in answer.newcomer?.answered(result) }
+        let moment = role.shard.moment
+        let isQueued = shared.pairingWorkers.ask(for: self, on: role.shard.mailbox) {
+            Self.respond(to: message, shared, at: moment)
+        } then: { newcomer, result in
+            newcomer.answered(result)
         }
         if !isQueued { turnAway("too many pairings under way") }
-    }
-
-    /// Goes to the worker and comes back to its own shard, where alone it is opened.
-    private final class Answer: @unchecked Sendable {
-        weak var newcomer: Newcomer?
-        init(_ newcomer: Newcomer) { self.newcomer = newcomer }
     }
 
     private struct Response: Sendable {
@@ -87,11 +81,13 @@ final class Newcomer: Driver, Sleeper {
         let paired: Handoff<Paired>
     }
 
-    private static func respond(to message: [UInt8], _ shared: ServerShared) -> Result<Response, PairingError> {
+    private static func respond(
+        to message: [UInt8], _ shared: ServerShared, at now: Moment
+    ) -> Result<Response, PairingError> {
         do throws(PairingError) {
             let response = try PairResponder.respond(
                 to: message, identity: shared.identity, mint: shared.mint, lifetimes: shared.settings.conversation,
-                isKnown: { shared.devices[$0] != nil }, at: .now)
+                isKnown: { shared.devices[$0] != nil }, at: now)
             return .success(Response(reply: response.reply, paired: Handoff(response.paired)))
         } catch {
             return .failure(error)
@@ -119,12 +115,11 @@ final class Newcomer: Driver, Sleeper {
 
     private func resume(_ message: [UInt8]) {
         role.shard.handledSecrets()
-        guard ResumeResponder.hasValidMac(message, server: shared.identity.publicKey) else {
+        guard let resume = try? ReceivedResume(message, server: shared.identity.publicKey) else {
             return turnAway("wrong mac1")
         }
-        guard let id = ResumeResponder.conversationID(of: message), shared.mint.isOurs(id),
-            let authentic = authenticate(message, id)
-        else {
+        let id = resume.conversationID
+        guard shared.mint.isOurs(id), let authentic = authenticate(resume) else {
             // Unknown, expired, revoked or wrongly keyed: all look alike.
             _ = endpoint.sendWhole(HandshakeMessage.reject)
             return turnAway("RESUME of no live conversation")
@@ -140,10 +135,10 @@ final class Newcomer: Driver, Sleeper {
     }
 
     /// The cheap half, under the vault's lock: whether the peer holds the root.
-    private func authenticate(_ message: [UInt8], _ id: ConversationID) -> AuthenticResume? {
-        let now = ContinuousClock.now
+    private func authenticate(_ resume: ReceivedResume) -> AuthenticResume? {
+        let (id, now) = (resume.conversationID, role.shard.moment)
         let authentic = try? shared.vault.withConversation(id, at: now) { (conversation) throws(PairingError) in
-            try ResumeResponder.authenticate(message, conversation: &conversation, at: now)
+            try ResumeResponder.authenticate(resume, conversation: &conversation, at: now)
         }
         guard let authentic, shared.devices[authentic.device] != nil else { return nil }
         return authentic

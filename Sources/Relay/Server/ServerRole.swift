@@ -11,7 +11,7 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
     let shard: Shard
     let shared: ServerShared
     let timings: CarrierTimings
-    let loops: Loops
+    let loops: Loops<ServerRole>
     private let sockets: [ListeningSocket]
     private let connectionLimit: Int
 
@@ -24,12 +24,17 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
     private var allowances: [PublicKey: (allowance: Allowance, carriers: Int)] = [:]
     /// What new carriers still have to say, by carrier.
     private var confirmations: [Ticket: Confirmation] = [:]
+    /// The next look at whether carriers' conversations live. None without carriers.
+    private var upkeep: Timer?
+    /// The vault's next sweep, on the first loop. None without conversations.
     private var sweeper: Timer?
+    private var sweepsAt: Nanoseconds = 0
+    private var sweptAt: Nanoseconds?
     /// No carrier will come from another loop any more.
     private var everybodyDrained = false
 
     /// `loops` are all of this server, this one included.
-    init(_ shared: ServerShared, sockets: [ListeningSocket], shard: Shard, loops: Loops) {
+    init(_ shared: ServerShared, sockets: [ListeningSocket], shard: Shard, loops: Loops<ServerRole>) {
         self.shared = shared
         self.shard = shard
         self.loops = loops
@@ -43,7 +48,7 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
     func begin() {
         listeners = sockets.map { Listener($0, on: shard, for: self) }
         for listener in listeners { listener.open() }
-        armSweep()
+        if shard.index == 0 { shard.warnOfUnlockedSecrets() }
     }
 
     func drain() {
@@ -60,11 +65,13 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
     func cut() {
         if openStreams > 0 { shard.emit(.cut(streams: openStreams)) }
         for carrier in Array(carriers.values) {
-            carrier.hasStream ? carrier.abort(.draining, "drain time-out") : carrier.end(.orderly)
+            carrier.hasStream ? carrier.abort(.drainTimeout) : carrier.end(.orderly)
         }
     }
 
-    var idleCarriers: Int { carriers.values.count { $0.phase == .idle } }
+    func gauge(_ counters: inout Counters) {
+        counters.carriersIdle = carriers.values.count { $0.phase == .idle }
+    }
 
     var isFinished: Bool { everybodyDrained && carriers.isEmpty && newcomers.isEmpty }
 
@@ -105,7 +112,7 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
             self.since = since
         }
 
-        func wake(_ timer: Timer, now: Nanoseconds) { carrier.lost("not confirmed in time") }
+        func wake(_ timer: Timer, now: Nanoseconds) { carrier.lost(.local(.notConfirmed)) }
     }
 
     /// `newcomer` has become `carrier`, which must be confirmed by the moment `limit`.
@@ -127,7 +134,7 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
         let device = carrier.peer.device
         carrier.allowance.budget = shared.budgets[device]
         allowances[device, default: (carrier.allowance, 0)].carriers += 1
-        if sweeper == nil { armSweep() }
+        if upkeep == nil { upkeep = shard.arm(self, after: usualUpkeep) }
     }
 
     /// That of the device's other carriers here, if it has any.
@@ -166,10 +173,11 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
         }
         // A device that is configured, and no replay of one, has not used up what strangers may ask for.
         shared.admission.giveBack(confirmation.address, now: shard.now)
+        defer { sweepInTime() }
         do throws(VaultError) {
             try shared.vault.store(conversation)
         } catch {
-            return carrier.lost("no room for another conversation")
+            return carrier.lost(.local(.vaultIsFull))
         }
         shard.counters.pairings &+= 1
         carrier.due.insert(.confirmed)
@@ -182,17 +190,17 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
 
     func carrier(_ carrier: Carrier, opens message: OpenMessage) {
         let budget = carrier.allowance.budget
-        if let refusal = budget?.refusal { return carrier.turnDown(refusal) }
+        if let refusal = budget?.refusal { return carrier.refuse(for: .noRoom(refusal)) }
         carrier.place = budget.map { StreamPlace($0) }
         open(message, on: carrier, for: carrier)
     }
 
     func carrier(_ carrier: Carrier, opens message: OpenMessage, as stream: SharedStream) {
         guard shard.counters.streamsOpen <= connectionLimit else {
-            return stream.turnDown("limits.connections is reached")
+            return stream.refuse(for: .noRoom("limits.connections is reached"))
         }
         let budget = carrier.allowance.budget
-        if let refusal = budget?.refusal { return stream.turnDown(refusal) }
+        if let refusal = budget?.refusal { return stream.refuse(for: .noRoom(refusal)) }
         stream.place = budget.map { StreamPlace($0) }
         open(message, on: carrier, for: stream)
     }
@@ -223,6 +231,26 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
         }
     }
 
+    func carrier(
+        _ carrier: Carrier, hasNoTargetFor service: ServiceID, _ failure: TargetFailure, trying tried: [SocketAddress]) {
+        let device = place(of: carrier)
+        if case .noRoom(let why) = failure {
+            return shard.emit(.streamTurnedDown(service, device: device, why))
+        }
+        let route = shared.route(service, for: carrier.peer.device)
+        shard.emit(
+            .targetFailed(
+                service, target: route?.inWords(trying: tried) ?? "?", device: device,
+                failure.text(limit: route?.limit)))
+    }
+
+    /// Whose carrier this is and where that device is, for the log.
+    private func place(of carrier: Carrier) -> DevicePlace {
+        DevicePlace(
+            name: shared.name(of: carrier.peer.device),
+            address: carrier.link.endpoint.isOpen ? SocketAddress(peerOf: carrier.link.endpoint.fd)?.text : nil)
+    }
+
     /// Begins the stream `number`, which is a use of the conversation. One that has a stream besides is in use, whenever
     /// somebody last came by to note that.
     private func begin(_ number: UInt64, on carrier: Carrier) -> StreamBeginning {
@@ -251,7 +279,7 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
     }
 
     func takesOver(_ carrier: Carrier) {
-        if shard.isDraining || !shared.vault.isLive(carrier.peer.conversation, at: .now) { carrier.retire() }
+        if shard.isDraining || !shared.vault.isLive(carrier.peer.conversation, at: shard.moment) { carrier.retire() }
     }
 
     func carrierIsShared(_ carrier: Carrier) { trunks[carrier.peer.conversation, default: []].append(carrier) }
@@ -273,7 +301,7 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
     func carrier(_ carrier: Carrier, withdrew numbers: [UInt64], butNot begun: [UInt64]) {}
     func carrierIsHeard(_ carrier: Carrier) {}
     func carrier(_ carrier: Carrier, wasRefused service: ServiceID?, _ reason: CloseReason) {}
-    func carrierLeaves(_ carrier: Carrier) { carrier.violated("LEAVING by a client") }
+    func carrierLeaves(_ carrier: Carrier) {}
     func streamIsHeavy(_ stream: SharedStream) {}
 
     func carrierMayGoOn(_ carrier: Carrier) -> Bool {
@@ -285,12 +313,10 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
         let id = carrier.peer.conversation
         // Every shard of the client says so.
         defer { carrier.end(.orderly) }
-        guard shared.vault.isLive(id, at: .now) else { return }
+        guard shared.vault.isLive(id, at: shard.moment) else { return }
         shared.vault.remove(id)
         shard.emit(.conversationEnded("device \(shared.name(of: carrier.peer.device)) logged off"))
-        for mailbox in loops.mailboxes {
-            mailbox.post { shard in (shard.role as? ServerRole)?.endCarriers(of: id) }
-        }
+        loops.tellAll { $0.endCarriers(of: id) }
     }
 
     func carrierClosed(_ carrier: Carrier, _ end: CarrierEnd) {
@@ -303,7 +329,7 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
         case .lost(let why):
             shard.emit(.carrierLost(why))
             let resets = carrier.streamsReset
-            if resets > 0 { shard.emit(.deviceLost(place(of: carrier), why, resets: resets)) }
+            if resets > 0 { shard.emit(.deviceLost(place(of: carrier), "\(why)", resets: resets)) }
         }
     }
 
@@ -326,37 +352,79 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
     /// A client that was told that its conversation is over has so long to close its carriers.
     private static let farewell: Nanoseconds = 5_000_000_000
 
-    private func armSweep() {
-        // A loop for heavy streams that has none sleeps.
-        guard shard.kind != .heavy || !carriers.isEmpty else {
-            sweeper = nil
-            return
-        }
+    /// Between two looks at the carriers' conversations, if none expires before: a stream counts as a use until then.
+    private var usualUpkeep: Nanoseconds {
         let lifetimes = shared.settings.conversation
-        let shortest = min(lifetimes.idle, lifetimes.lifetime, lifetimes.epoch).nanoseconds
-        sweeper = shard.arm(self, after: min(max(shortest / 8, 50_000_000), 10_000_000_000))
+        return min(max(min(lifetimes.idle, lifetimes.lifetime).nanoseconds / 8, Self.soonest), Self.latest)
     }
+    private static let soonest: Nanoseconds = 50_000_000
+    /// A loop's timers do not count the machine's sleep, moments do: nothing is left to a timer for longer.
+    private static let latest: Nanoseconds = 60_000_000_000
 
     func wake(_ timer: Timer, now: Nanoseconds) {
-        let moment = ContinuousClock.now
+        if timer === upkeep {
+            upkeep = nil
+            let next = lookAtConversations(now)
+            if !carriers.isEmpty { upkeep = shard.arm(self, after: max(next, Self.soonest)) }
+        } else if timer === sweeper {
+            sweeper = nil
+            if let due = shared.vault.nextSweep, due <= shard.moment { sweep(now) }
+            armSweeper()
+        }
+    }
+
+    /// Notes that conversations with streams are in use, and parts with carriers of those that are over. Returns after
+    /// how long to look again.
+    private func lookAtConversations(_ now: Nanoseconds) -> Nanoseconds {
+        let moment = shard.moment
+        var next = usualUpkeep
         for (id, carrier) in carriers where confirmations[id] == nil {
             if carrier.hasStream {
                 shared.vault.touch(carrier.peer.conversation, at: moment, isInUse: true)
-            } else if !shared.vault.isLive(carrier.peer.conversation, at: moment) {
-                guard carrier.isRetiring else {
-                    carrier.retire()
-                    continue
-                }
-                // What was opened before LEAVING arrived must still find somebody who says no.
-                if now &- carrier.retiredAt >= Self.farewell { carrier.end(.orderly) }
+            } else if let expiry = shared.vault.expiry(of: carrier.peer.conversation, at: moment) {
+                next = min(next, (expiry - moment).nanoseconds)
+            } else if carrier.isRetiring, now &- carrier.retiredAt >= Self.farewell {
+                // What was opened before LEAVING arrived had to find somebody who says no.
+                carrier.end(.orderly)
+            } else {
+                carrier.retire()
+                let since = carrier.isRetiring ? carrier.retiredAt : now
+                next = min(next, Self.farewell &- min(now &- since, Self.farewell))
             }
         }
-        shard.handledSecrets()
-        if shard.index == 0 {
-            shard.warnOfUnlockedSecrets()
-            let ended = shared.vault.sweep(at: moment)
-            if ended > 0 { shard.emit(.conversationEnded("\(ended) expired")) }
-        }
-        armSweep()
+        return next
     }
+
+    private func sweep(_ now: Nanoseconds) {
+        sweptAt = now
+        shard.handledSecrets()
+        shard.warnOfUnlockedSecrets()
+        let ended = shared.vault.sweep(at: shard.moment)
+        if ended > 0 { shard.emit(.conversationEnded("\(ended) expired")) }
+    }
+
+    /// There may be something to sweep earlier than the first loop knows of.
+    private func sweepInTime() {
+        guard shard.index != 0 else { return armSweeper() }
+        loops.doors[0].send { $0.armSweeper() }
+    }
+
+    /// Wakes when the vault's next sweep is due. Those of many conversations are done together.
+    private func armSweeper() {
+        shard.warnOfUnlockedSecrets()
+        guard let due = shared.vault.nextSweep else { return }
+        let lifetimes = shared.settings.conversation
+        let shortest = min(lifetimes.idle, lifetimes.lifetime, lifetimes.epoch).nanoseconds
+        let pause = min(max(shortest / 8, Self.soonest), Self.mostLate)
+        let earliest = sweptAt.map { $0 &+ pause } ?? shard.now
+        let at = max(shard.now &+ min((due - shard.moment).nanoseconds, Self.latest), earliest)
+        if let sweeper {
+            guard at < sweepsAt else { return }
+            sweeper.cancel()
+        }
+        sweepsAt = at
+        sweeper = shard.arm(self, after: at &- shard.now)
+    }
+    /// Sweeps come no closer than an eighth of the shortest lifetime, or this.
+    private static let mostLate: Nanoseconds = 10_000_000_000
 }

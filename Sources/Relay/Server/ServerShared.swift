@@ -58,4 +58,11 @@ final class Route: Sendable {
         literal = SocketAddress(literal: service.target).map { [$0] }
         limit = service.connectTimeout.nanoseconds
     }
+
+    /// The target as it is configured and, if that is a name, what of it was `tried`, for the log.
+    func inWords(trying tried: [SocketAddress]) -> String {
+        guard literal == nil, !tried.isEmpty else { return target.description }
+        let more = tried.count > 3 ? ", and \(tried.count - 3) more" : ""
+        return "\(target) (\(tried.prefix(3).map(\.text).joined(separator: ", "))\(more))"
+    }
 }

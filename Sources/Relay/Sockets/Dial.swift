@@ -37,6 +37,8 @@ final class Dial: LastingDriver, Sleeper {
     /// What went wrong so far.
     private(set) var failures: [DialFailure] = []
     private let shard: Shard
+    /// All that it may try.
+    let addresses: [SocketAddress]
     private let hasChoice: Bool
     private var untried: ArraySlice<SocketAddress>
     private var attempts: [Attempt] = []
@@ -56,6 +58,7 @@ final class Dial: LastingDriver, Sleeper {
     init(_ addresses: [SocketAddress], on shard: Shard, for dialler: any Dialler) {
         self.shard = shard
         self.dialler = dialler
+        self.addresses = addresses
         hasChoice = addresses.count > 1
         untried = (hasChoice ? AddressMemory.order(addresses, at: shard.now) : addresses)[...]
     }

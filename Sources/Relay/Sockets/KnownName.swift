@@ -12,7 +12,7 @@ enum LookUp: Sendable {
 /// One name. A value: the resolver keeps it behind its lock.
 struct KnownName {
     /// Who waits for the look-up that is under way.
-    var questions: [Question] = []
+    var questions: [Question.Errand] = []
     /// Since when a look-up is under way, or waits for a thread.
     var askedSince: Nanoseconds?
     /// The look-up under way is of a name that had not been found when it began.

@@ -2,8 +2,16 @@
 // one port that is taken does not stop the other services.
 internal import Glibc
 internal import Pairing
-internal import Settings
-internal import Wire
+package import Settings
+package import Wire
+
+/// What a daemon listens on.
+package struct BoundListener: Sendable {
+    /// The service behind it; nil for the server's own listener.
+    package let service: ServiceID?
+    /// The address, with the real port where 0 was configured.
+    package let address: Address
+}
 
 /// The listening sockets of a daemon: made by `open`, tried again from `keepTrying` until `stop`.
 final class ListenerSet: Sendable {

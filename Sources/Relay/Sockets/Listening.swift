@@ -123,9 +123,3 @@ final class ListeningSocket: Sendable {
         }
     }
 }
-
-/// A socket call that failed.
-struct SocketError: Error {
-    let errno: Int32
-    init(_ errno: Int32) { self.errno = errno }
-}

@@ -4,16 +4,6 @@ internal import Glibc
 internal import Pairing
 internal import Settings
 
-/// What somebody who asked for a name's addresses is told.
-enum ResolverAnswer {
-    /// At least one address.
-    case found([SocketAddress])
-    /// The name has none, or nobody could tell: the C library's words.
-    case failed(String)
-    /// The time of whoever asked is over.
-    case timedOut
-}
-
 /// Looks names up for all loops of a daemon.
 final class Resolver: Sendable {
     private let state = Guarded(State())
@@ -48,17 +38,18 @@ final class Resolver: Sendable {
     ) {
         if let literal = SocketAddress(literal: address) { return completion(.found([literal])) }
         guard case .tcp(let host, let port) = address else { return completion(.failed("not an address")) }
-        let question = Question(host, port, shard.mailbox, completion)
-        let (reply, starts) = state.withLock { $0.ask(question, at: shard.now) }
+        let question = Question(port, completion)
+        let errand = Errand(for: question, on: shard.mailbox) { $0.answer($1) }
+        let (reply, starts) = state.withLock { $0.ask(host, errand, at: shard.now) }
         switch reply {
         case .answer(let answer): completion(answer.with(port: port))
-        case .wait(let stale): question.wait(for: stale, limit: limit, on: shard, forget: withdraw)
+        case .wait(let stale): question.wait(for: stale, limit: limit, on: shard) { self.withdraw(errand, of: host) }
         }
         if starts { start(host) }
     }
 
-    private func withdraw(_ question: Question) {
-        state.withLock { $0.names[question.host]?.questions.removeAll { $0 === question } }
+    private func withdraw(_ question: Question.Errand, of host: String) {
+        state.withLock { $0.names[host]?.questions.removeAll { $0 === question } }
     }
 
     private func start(_ host: String) {
@@ -75,7 +66,7 @@ final class Resolver: Sendable {
     /// Tells everybody what was found. Returns the next name, if one waits for a thread.
     private func finish(_ host: String, _ result: LookUp) -> String? {
         let (questions, answer, next) = state.withLock { $0.finish(host, result, at: clock()) }
-        for question in questions { question.mailbox.post { _ in question.answer(answer.with(port: question.port)) } }
+        for question in questions { question.bring(answer) }
         return next
     }
 
@@ -131,16 +122,18 @@ final class Resolver: Sendable {
         }
 
         /// Answers, or lets `question` join the look-up. The second value: whether a thread must start.
-        mutating func ask(_ question: Question, at now: Nanoseconds) -> (Reply, starts: Bool) {
-            var name = names[question.host] ?? KnownName()
-            defer { names[question.host] = name }
+        mutating func ask(
+            _ host: String, _ question: Question.Errand, at now: Nanoseconds
+        ) -> (Reply, starts: Bool) {
+            var name = names[host] ?? KnownName()
+            defer { names[host] = name }
             if let answer = name.answer(at: now) { return (.answer(answer), false) }
             name.questions.append(question)
             let stale = name.stale(at: now)
             guard name.askedSince == nil else { return (.wait(stale: stale), false) }
             name.askedSince = now
             guard mayStart(name) else {
-                queue.append(question.host)
+                queue.append(host)
                 return (.wait(stale: stale), false)
             }
             starts(&name)
@@ -150,7 +143,7 @@ final class Resolver: Sendable {
         /// The look-up of `host` is over: whom to tell what, and what to look up next.
         mutating func finish(
             _ host: String, _ result: LookUp, at now: Nanoseconds
-        ) -> ([Question], ResolverAnswer, next: String?) {
+        ) -> ([Question.Errand], ResolverAnswer, next: String?) {
             var name = names[host] ?? KnownName()
             running -= 1
             if name.isUnproven { unproven -= 1 }
@@ -180,57 +173,5 @@ final class Resolver: Sendable {
             running += 1
             if name.isUnproven { unproven += 1 }
         }
-    }
-}
-
-/// Somebody on a loop who waits for a name. Only `host`, `port` and `mailbox` may be used from other threads; it goes
-/// there and comes back to its own loop.
-final class Question: Sleeper, @unchecked Sendable {
-    let host: String
-    let port: UInt16
-    let mailbox: Mailbox
-    private var completion: ((ResolverAnswer) -> Void)?
-    private var forget: ((Question) -> Void)?
-    private var stale: [SocketAddress]?
-    private var timer: Timer?
-
-    /// How long a fresh answer is waited for where an old one could be used.
-    static let grace: Nanoseconds = 250_000_000
-
-    init(_ host: String, _ port: UInt16, _ mailbox: Mailbox, _ completion: @escaping (ResolverAnswer) -> Void) {
-        self.host = host
-        self.port = port
-        self.mailbox = mailbox
-        self.completion = completion
-    }
-
-    /// Waits for `answer`, a moment only if there is something `stale` to go on with.
-    func wait(
-        for stale: [SocketAddress]?, limit: Nanoseconds, on shard: Shard, forget: @escaping (Question) -> Void
-    ) {
-        self.stale = stale
-        self.forget = forget
-        timer = shard.arm(self, after: stale == nil ? limit : min(Self.grace, limit / 4))
-    }
-
-    func wake(_ timer: Timer, now: Nanoseconds) {
-        forget?(self)
-        answer(stale.map { .found($0.map { $0.with(port: port) }) } ?? .timedOut)
-    }
-
-    func answer(_ answer: ResolverAnswer) {
-        timer?.cancel()
-        timer = nil
-        forget = nil
-        let completion = completion
-        self.completion = nil
-        completion?(answer)
-    }
-}
-
-extension ResolverAnswer {
-    fileprivate func with(port: UInt16) -> ResolverAnswer {
-        guard case .found(let addresses) = self else { return self }
-        return .found(addresses.map { $0.with(port: port) })
     }
 }

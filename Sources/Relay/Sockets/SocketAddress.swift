@@ -182,3 +182,22 @@ func resetWhenClosed(_ fd: Int32, _ resets: Bool) {
     var option = linger(l_onoff: resets ? 1 : 0, l_linger: 0)
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
 }
+
+extension SocketAddress {
+    /// The other end of the connected socket `fd`; nil if it is not connected any more.
+    init?(peerOf fd: Int32) {
+        var storage = sockaddr_storage()
+        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        let result = withUnsafeMutableBytes(of: &storage) {
+            getpeername(fd, $0.baseAddress!.assumingMemoryBound(to: sockaddr.self), &length)
+        }
+        guard result == 0 else { return nil }
+        self.init(storage, length)
+    }
+}
+
+/// A socket call that failed.
+struct SocketError: Error {
+    let errno: Int32
+    init(_ errno: Int32) { self.errno = errno }
+}

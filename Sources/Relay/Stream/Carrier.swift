@@ -12,19 +12,14 @@ internal import Pairing
 internal import Settings
 internal import Wire
 
-/// Which daemon this end of a carrier belongs to.
-enum Side {
-    case client, server
-}
-
 /// How a carrier ended.
 enum CarrierEnd {
     /// In order: idle, or after its stream was complete.
     case orderly
     /// The stream was given up, by one of the applications or by refusal: the carrier went with it.
-    case streamBroken(String)
+    case streamBroken(StreamFault)
     /// The link broke, the peer vanished, or it said something it must not.
-    case lost(String)
+    case lost(Fault)
 }
 
 /// Numbers of a carrier that come from the configuration.
@@ -45,30 +40,8 @@ struct CarrierTimings {
 }
 
 /// One carrier. Not thread-safe: it belongs to one shard.
-final class Carrier: LastingDriver, Sleeper {
-    enum Phase {
-        /// Only CONFIRM (server) or CONFIRMED (client) may come.
-        case confirming
-        /// No stream.
-        case idle
-        /// OPEN came; the target is not connected yet (server only).
-        case dialing
-        /// A stream is open, in at least one direction.
-        case streaming
-        /// A stream is about to come here from a shared carrier.
-        case moving
-        /// Carries many streams, and nothing else to the end of its days.
-        case shared
-        /// The stream was given up here. What its application had sent, and the last word behind it, still leave.
-        case departing
-        /// No stream, and none will come: this end has sent its FIN on the link and waits for the peer's, or until
-        /// everything has arrived there, because closing earlier could destroy bytes that are still on their way.
-        case leaving
-        /// Both directions ended here; the server has not said CLOSED yet (client only).
-        case finishing
-        /// Over. Nothing may be called any more.
-        case closed
-    }
+final class Carrier: LastingDriver, TurnEnder, Sleeper {
+    typealias Phase = WorkKind
 
     let side: Side
     /// What it is called in tables and letters.
@@ -80,14 +53,12 @@ final class Carrier: LastingDriver, Sleeper {
     /// broken when the carrier closes, and a shard ends only when all of its carriers have.
     let shard: Shard
     let owner: any CarrierOwner
-    let link: Endpoint
+    /// Its connection. Accesses need no check at run time: nothing that works on the link can call back.
+    @exclusivity(unchecked) var link: Link
     /// When the carrier was opened.
     let since: Nanoseconds
     /// The application's connection (client) or the target's (server), while a stream is open.
     var app: Endpoint?
-    /// Nil once the carrier has ended or has been packed: then nothing can be encoded or decoded any more. Accesses
-    /// need no check at run time: nothing that works on the keys can call back.
-    @exclusivity(unchecked) var keys: CarrierKeys?
     /// What its work may cost in a turn. A server gives all carriers of a device the same.
     let allowance: Allowance
     /// Its device owes time: the link is read again then.
@@ -125,10 +96,6 @@ final class Carrier: LastingDriver, Sleeper {
     var expectedAt: Nanoseconds = 0
 
     // The pipe from the application to the link. `out` holds encoded frames not yet sent.
-    var out: UnsafeMutableRawPointer?
-    var outStart = 0
-    var outEnd = 0
-    var due: DueFrames = []
     var opening: OpenMessage?
     /// What was read from the application before the server has said a word of the stream (client).
     var first: FirstBytes?
@@ -141,16 +108,11 @@ final class Carrier: LastingDriver, Sleeper {
     @exclusivity(unchecked) var movedAt: Nanoseconds
     /// Since when it has waited for a stream, or for the rest of it.
     var movingSince: Nanoseconds = 0
-    /// DATA bytes of this stream that were encoded.
-    var sentTotal: UInt64 = 0
-    /// The application closed its sending side, and FIN is encoded.
-    var sourceEnded = false
+    /// The account of the present or last stream of its own. Accesses need no check at run time: it calls nobody.
+    @exclusivity(unchecked) var ledger = StreamLedger()
 
     // The pipe from the link to the application. `inbound` holds received bytes: before `parsed` they
     // are decoded, from there to `filled` they are not. Decoded plaintext waits in the vectors.
-    var inbound: UnsafeMutableRawPointer?
-    var parsed = 0
-    var filled = 0
     var vectorFirst = 0
     var vectorEnd = 0
     /// Frames that may still be decoded in this turn.
@@ -160,33 +122,27 @@ final class Carrier: LastingDriver, Sleeper {
     @exclusivity(unchecked) var bundleEnd = 0
     /// Holds the plaintext that a stream brought along, until it is written.
     var carried: MovingStream?
-    /// DATA bytes of this stream that were decoded.
-    var receivedTotal: UInt64 = 0
-    /// FIN came with the right total.
-    var finReceived = false
-    /// ... and everything before it was written to the application, and its end passed on.
-    var finDelivered = false
     /// The server said CLOSED (client only).
     var closedReceived = false
 
     // The link's health.
-    @exclusivity(unchecked) var lastHeard: Nanoseconds
     var heartbeat: Timer?
-    /// How many frames had been sent at the last heartbeat.
-    var sentAtHeartbeat: UInt64 = 0
     /// It takes no further stream.
     private(set) var isRetiring = false
     /// Since when.
     private(set) var retiredAt: Nanoseconds = 0
     /// The server said LEAVING (client only).
-    private var leavingHeard = false
+    private(set) var leavingHeard = false
     /// How many application connections its end reset, once it is closed.
     private(set) var streamsReset = 0
     /// The link ended after the stream was complete; only the last bytes are still to be written.
     var linkIsGone = false
 
     // REKEY.
-    @exclusivity(unchecked) var rekey = RekeyState()
+    var rekeyLimits = RekeyLimits()
+    /// The stream has ended here, and the client may not have known that yet when it offered: one offer of it may still
+    /// come (server only).
+    var mayOfferLate = false
     /// Stream bytes, both ways, of the streams before this one.
     var carriedBytes: UInt64 = 0
 
@@ -201,34 +157,50 @@ final class Carrier: LastingDriver, Sleeper {
     private var advanceOnceMore = false
 
     /// Takes over `link`, whose handshake is done.
-    init(
+    convenience init(
         side: Side, link: Endpoint, keys: consuming CarrierKeys, phase: Phase, peer: Peer,
         timings: CarrierTimings, shard: Shard, owner: any CarrierOwner
+    ) {
+        self.init(
+            side: side, Link(link, keys, now: shard.now), phase: phase, peer: peer, timings: timings, shard: shard,
+            owner: owner)
+    }
+
+    /// Takes over `link`.
+    init(
+        side: Side, _ link: consuming Link, phase: Phase, peer: Peer, timings: CarrierTimings, shard: Shard,
+        owner: any CarrierOwner
     ) {
         self.side = side
         self.peer = peer
         self.link = link
-        self.keys = consume keys
         self.phase = phase
         self.timings = timings
         self.shard = shard
         self.owner = owner
         allowance = owner.allowance(of: peer)
         since = shard.now
-        lastHeard = shard.now
         movedAt = shard.now
-        rekey.begin(now: shard.now, timings)
+        rekeyLimits.begin(now: shard.now, timings)
         shard.counters.carriersOpen += 1
-        link.driver = self
+        self.link.endpoint.driver = self
         armHeartbeat()
     }
+
+    /// Control frames that wait for room.
+    var due: DueFrames {
+        get { link.due }
+        set { link.due = newValue }
+    }
+    /// When the last frame was verified.
+    var lastHeard: Nanoseconds { link.lastHeard }
 
     /// Whether an application's connection is open here, or about to be.
     var hasStream: Bool { app != nil || phase == .dialing || phase == .moving || sharedStreams > 0 }
 
     /// Whether a stream is open here that the peer must know as open, too.
     var hasUnendedStream: Bool {
-        guard let sharing else { return hasStream && !(sourceEnded && finReceived) }
+        guard let sharing else { return hasStream && !ledger.hasEnded }
         return sharing.streams.values.contains { !$0.hasEnded }
     }
 
@@ -254,11 +226,15 @@ final class Carrier: LastingDriver, Sleeper {
             guard phase != .departing else { return depart() }
             guard phase != .closed, applicationIsWell() else { return }
             // Nothing follows MOVE, so the link is not being read.
-            if phase == .moving, side == .server, link.hungUp { return lost("the peer closed the carrier") }
+            if phase == .moving, side == .server, link.hungUp { return lost(.link(.closed)) }
             guard receive(), transmit() else { return }
             rekeyIfDue()
-            guard outStart == outEnd, due.isEmpty else { continue }
-            if hasLeftShared { return leave() }
+            guard link.isEmpty, link.due.isEmpty else { continue }
+            if hasLeftShared {
+                guard owner.logsOff(on: self) else { return leave() }
+                link.due.insert(.bye)
+                advanceOnceMore = true
+            }
         } while advanceOnceMore
         if link.failed { watchBreak() }
         if isMisplaced { leaveForOtherLoop() }
@@ -268,7 +244,7 @@ final class Carrier: LastingDriver, Sleeper {
     /// it sent before is all there is; only where nothing is read any more is the error asked for.
     private func applicationIsWell() -> Bool {
         guard let app, app.failed else { return true }
-        guard sourceEnded else {
+        guard ledger.hasSentFin else {
             watchBreak()
             return true
         }
@@ -299,7 +275,7 @@ final class Carrier: LastingDriver, Sleeper {
     func connected(_ target: Endpoint) {
         beginStream(service, target)
         phase = .streaming
-        lastHeard = shard.now
+        link.lastHeard = shard.now
         advance()
     }
 
@@ -312,12 +288,8 @@ final class Carrier: LastingDriver, Sleeper {
         // and if it has, its flags say so.
         if side == .client { app.readable = true }
         app.writable = true
-        carriedBytes &+= sentTotal &+ receivedTotal
-        sentTotal = 0
-        receivedTotal = 0
-        sourceEnded = false
-        finReceived = false
-        finDelivered = false
+        carriedBytes &+= ledger.sent &+ ledger.received
+        ledger = StreamLedger()
         closedReceived = false
         turnsUsedUp = 0
         shard.counters.streams += 1
@@ -326,7 +298,7 @@ final class Carrier: LastingDriver, Sleeper {
 
     /// Called whenever one direction has ended; the stream is over when both have.
     func directionEnded() {
-        guard sourceEnded, finDelivered, let app else { return }
+        guard ledger.isDone, let app else { return }
         app.close()
         self.app = nil
         first = nil
@@ -334,8 +306,8 @@ final class Carrier: LastingDriver, Sleeper {
         guard !linkIsGone else { return end(.orderly) }
         switch side {
         case .server:
-            due.insert(.closed)
-            rekey.mayOfferLate = true
+            link.due.insert(.closed)
+            mayOfferLate = true
             becomeIdle()
         case .client:
             phase = .finishing
@@ -356,42 +328,37 @@ final class Carrier: LastingDriver, Sleeper {
 
     /// The service cannot be had (server, dialing only): says why and closes.
     func refuse(_ reason: CloseReason) {
-        giveUp(.refused, reason, "refused: \(reason)")
+        giveUp(.refused, .refused(reason))
     }
 
     /// Ends the stream abnormally and the carrier with it; the far application sees a reset.
-    func abort(_ reason: CloseReason, _ why: String) {
-        giveUp(.abort, reason, why)
-    }
+    func abort(_ fault: StreamFault) { giveUp(.abort, fault) }
 
     /// The application's connection broke.
     func applicationBroke(_ error: Int32) {
-        switch side {
-        case .client: abort(.applicationReset, "application: \(errorText(error))")
-        case .server: abort(.targetReset, "target: \(errorText(error))")
-        }
+        abort(side == .client ? .application(error) : .target(error))
     }
 
     /// Parts from the application. What it has sent leaves before the last word does, and the carrier behind both.
-    private func giveUp(_ type: FrameType, _ reason: CloseReason, _ why: String) {
+    private func giveUp(_ type: FrameType, _ fault: StreamFault) {
         guard phase != .closed, phase != .departing, phase != .leaving else { return }
         // A shared carrier's streams end with it; their records so far are before its last word.
-        guard !linkIsGone, !shard.isCut, link.brokenBy == 0, phase != .confirming, sealBundle() else {
-            sayLastWord(type, ReasonMessage(reason: reason))
-            return end(.streamBroken(why))
+        guard !linkIsGone, !shard.isCut, link.endpoint.brokenBy == 0, phase != .confirming, sealBundle() else {
+            sayLastWord(type, ReasonMessage(reason: fault.reason))
+            return end(.streamBroken(fault))
         }
         // The server has not heard of a stream whose OPEN never left.
-        if opening == nil { lastWord = (type, reason) }
+        if opening == nil { lastWord = (type, fault.reason) }
         opening = nil
         handing = nil
-        verdict = .streamBroken(why)
+        verdict = .streamBroken(fault)
         phase = .departing
         movedAt = shard.now
         partFromStreams(verdict)
         releaseInbound()
         heartbeat?.cancel()
         armHeartbeat()
-        rekey = RekeyState()
+        link.rekey = RekeyState()
         shard.again(self)
     }
 
@@ -399,18 +366,17 @@ final class Carrier: LastingDriver, Sleeper {
     private func depart() {
         guard discard() else { return }
         while true {
-            while outStart < outEnd {
-                guard link.writable else { return }
+            while !link.isEmpty {
+                guard link.endpoint.writable else { return }
                 guard sendSome() else {
-                    if link.brokenBy != 0 { end(verdict) }
+                    if link.endpoint.brokenBy != 0 { end(verdict) }
                     return
                 }
             }
             guard let (type, reason) = lastWord.take() else { break }
             guard ensureOut() else { return }
-            outStart = 0
-            outEnd = 0
-            ReasonMessage(reason: reason).write(to: out! + FrameHeader.size)
+            link.rewind()
+            ReasonMessage(reason: reason).write(to: link.payloadPlace)
             guard encode(type, ReasonMessage.size) else { return }
         }
         releaseOut()
@@ -419,21 +385,21 @@ final class Carrier: LastingDriver, Sleeper {
 
     /// The peer broke a rule, or a frame was not authentic: nothing more is decoded, and a carrier that was idle did
     /// not end in order either.
-    func violated(_ what: String) { end(.lost("protocol: \(what)")) }
+    func violated(_ fault: PeerFault) { end(.lost(.peer(fault))) }
 
     /// The link broke or the peer is gone. A stream whose every byte has arrived here, and left, still
     /// gets its last bytes written; any other is reset.
-    func lost(_ why: String) {
+    func lost(_ fault: Fault) {
         guard phase != .closed, !linkIsGone else { return }
-        guard phase != .shared else { return end(mayLoseLink ? .orderly : .lost(why), reopening: true) }
-        let isComplete = finReceived && sourceEnded && outStart == outEnd
+        guard phase != .shared else { return end(mayLoseLink ? .orderly : .lost(fault), reopening: true) }
+        let isComplete = ledger.hasEnded && link.isEmpty
         guard isComplete, app != nil else {
-            return end(phase == .idle ? .orderly : .lost(why), reopening: true)
+            return end(phase == .idle ? .orderly : .lost(fault), reopening: true)
         }
         linkIsGone = true
-        link.close()
+        link.endpoint.close()
         releaseOut()
-        due = []
+        link.due = []
         // No event of the link will come any more, and the last bytes may already be written.
         shard.again(self)
     }
@@ -451,11 +417,10 @@ final class Carrier: LastingDriver, Sleeper {
         rest = nil
         breakLook?.cancel()
         breakLook = nil
-        closeLink(how)
+        if case .orderly = how { link.close(inOrder: true) } else { link.close(inOrder: false) }
         releaseOut()
         releaseInbound()
-        rekey = RekeyState()
-        keys = nil
+        link.forgetKeys()
         shard.counters.carriersOpen -= 1
         streamsReset = Int(shard.counters.brokenStreams &- brokenBefore)
         owner.carrierClosed(self, how)
@@ -487,15 +452,7 @@ final class Carrier: LastingDriver, Sleeper {
         let wasMoving = moving
         moving = nil
         endSharing(how, reopening: reopening)
-        wasMoving?.abort(.internalError, "the carrier it was moving to broke")
-    }
-
-    /// A link that ends out of order while the peer does not read (its window is shut) must end with a
-    /// reset: FIN and the last words would wait behind what nobody reads, and so would the far
-    /// application.
-    private func closeLink(_ how: CarrierEnd) {
-        if case .orderly = how { return link.close() }
-        outStart < outEnd || link.hasUnsent ? link.reset() : link.close()
+        wasMoving?.abort(.moveBroke)
     }
 
     /// Takes no further stream. A server says so, serves those that the client opened before it heard of that, and
@@ -504,7 +461,7 @@ final class Carrier: LastingDriver, Sleeper {
         guard !isRetiring, phase != .closed, phase != .departing, phase != .leaving else { return }
         isRetiring = true
         retiredAt = shard.now
-        if side == .server { due.insert(.leaving) }
+        if side == .server { link.due.insert(.leaving) }
         if phase == .shared { return flushSoon() }
         if side == .client, phase == .idle { return end(.orderly) }
         advance()
@@ -519,7 +476,6 @@ final class Carrier: LastingDriver, Sleeper {
 
     /// LEAVING came (client).
     func handleLeaving() {
-        guard side == .client, !leavingHeard else { return violated("LEAVING out of place") }
         leavingHeard = true
         owner.carrierLeaves(self)
     }
@@ -527,7 +483,7 @@ final class Carrier: LastingDriver, Sleeper {
     private func leave() {
         phase = .leaving
         movedAt = shard.now
-        link.shutdownWrite()
+        link.endpoint.shutdownWrite()
         heartbeat?.cancel()
         armHeartbeat()
         shard.again(self)
@@ -535,10 +491,10 @@ final class Carrier: LastingDriver, Sleeper {
 
     /// Reads and forgets some of what still comes from the peer. False, and the carrier closed, behind its FIN.
     @discardableResult private func discard() -> Bool {
-        guard link.readable, let region = shard.regions.take() else { return true }
+        guard link.endpoint.readable, let region = shard.regions.take() else { return true }
         defer { shard.regions.put(region) }
-        for _ in 0..<roundsPerTurn where link.readable {
-            switch link.read(region, RegionSize.receive) {
+        for _ in 0..<roundsPerTurn where link.endpoint.readable {
+            switch link.endpoint.read(region, RegionSize.receive) {
             case .moved: continue
             case .blocked: return true
             case .ended, .failed:
@@ -546,7 +502,7 @@ final class Carrier: LastingDriver, Sleeper {
                 return false
             }
         }
-        if link.readable { shard.again(self) }
+        if link.endpoint.readable { shard.again(self) }
         return true
     }
 
@@ -554,7 +510,7 @@ final class Carrier: LastingDriver, Sleeper {
     func sayBye() {
         if phase == .shared, sharedStreams == 0 {
             // The last stream's bytes may still be here.
-            due.insert(.bye)
+            link.due.insert(.bye)
             return retire()
         }
         if phase == .idle { sayLastWord(.bye, nil) }

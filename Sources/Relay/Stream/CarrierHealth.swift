@@ -20,12 +20,12 @@ extension Carrier {
     func armHeartbeat() {
         // Rounded up to a sixteenth of a heartbeat, so that idle carriers wake the loop together.
         guard phase != .leaving, phase != .departing else {
-            heartbeat = shard.arm(self, after: phase == .departing ? link.patience : 1_000_000_000)
+            heartbeat = shard.arm(self, after: phase == .departing ? link.endpoint.patience : 1_000_000_000)
             return
         }
         let grain = max(timings.heartbeat / 16, 1_000_000)
         let next = (shard.now &+ timings.heartbeat &+ grain &- 1) / grain &* grain
-        let giveUp = max(lastHeard &+ timings.deadAfter, shard.now)
+        let giveUp = max(link.lastHeard &+ timings.deadAfter, shard.now)
         heartbeat = shard.arm(self, after: min(next, giveUp) &- shard.now)
     }
 
@@ -38,27 +38,27 @@ extension Carrier {
         guard phase != .closed, !linkIsGone else { return }
         if phase == .leaving || phase == .departing {
             // What the peer's kernel has is not lost any more.
-            let isThrough = phase == .leaving && link.unacknowledged == 0
-            let limit = phase == .departing ? link.patience : timings.deadAfter
+            let isThrough = phase == .leaving && link.endpoint.unacknowledged == 0
+            let limit = phase == .departing ? link.endpoint.patience : timings.deadAfter
             guard !isThrough, rested(now) < limit else { return end(verdict) }
         } else if phase == .moving, now &- min(movingSince, now) >= timings.deadAfter {
-            return lost("the stream that should have come here did not")
+            return lost(.local(.streamDidNotCome))
         } else if isStalled {
             // Silence means nothing while nobody listens.
-            lastHeard = now
-            if kernelMissesPeer() { return lost("the peer's host does not answer") }
-            due.insert(.ping)
+            link.lastHeard = now
+            if link.kernelMissesPeer(for: timings.deadAfter) { return lost(.link(.hostGone)) }
+            link.due.insert(.ping)
         } else {
-            let silence = now &- min(lastHeard, now)
-            if silence >= timings.deadAfter { return lost("nothing heard for \(inWords(.nanoseconds(silence)))") }
-            let isSilent = keys?.sending.next == sentAtHeartbeat
-            if isSilent || silence >= timings.heartbeat / 2, phase != .confirming { due.insert(.ping) }
+            let silence = link.quiet(now)
+            if silence >= timings.deadAfter { return lost(.link(.silent(silence))) }
+            let isSilent = link.hasSentNothing
+            if isSilent || silence >= timings.heartbeat / 2, phase != .confirming { link.due.insert(.ping) }
         }
         app?.tuneNow()
         if first?.isSettled(now: now, self) == true { first = nil }
         if let sharing { for stream in Array(sharing.streams.values) { stream.look(now) } }
         guard phase != .closed else { return }
-        sentAtHeartbeat = keys?.sending.next ?? 0
+        link.sentAtHeartbeat = link.framesSent
         weighStream()
         armHeartbeat()
         advance()
@@ -70,14 +70,14 @@ extension Carrier {
         else {
             return
         }
-        breakLook = shard.arm(self, after: link.patience / 2)
+        breakLook = shard.arm(self, after: link.endpoint.patience / 2)
     }
 
     private func lookAtBreak(_ now: Nanoseconds) {
         breakLook = nil
         guard phase == .streaming, !linkIsGone else { return }
-        guard rested(now) >= link.patience / 2 else { return watchBreak() }
-        if link.failed { return lost("the link broke, and nobody takes what came") }
+        guard rested(now) >= link.endpoint.patience / 2 else { return watchBreak() }
+        if link.failed { return lost(.link(.restAfterBreak)) }
         if let app, app.failed || app.brokenBy != 0 {
             applicationBroke(app.brokenBy != 0 ? app.brokenBy : app.takeError())
         }
@@ -85,11 +85,4 @@ extension Carrier {
 
     /// How long no byte has left for the link or for the application.
     private func rested(_ now: Nanoseconds) -> Nanoseconds { now &- min(movedAt, now) }
-
-    /// Whether something was sent (data, PING, or the kernel's window probes) and repeated, and no
-    /// acknowledgement came for the dead-peer time.
-    private func kernelMissesPeer() -> Bool {
-        guard let silence = link.silence else { return false }
-        return silence.unanswered >= 2 && UInt64(silence.last_ack_ms) * 1_000_000 >= timings.deadAfter
-    }
 }

@@ -29,7 +29,6 @@ extension Carrier {
 
     /// MOVE came: the role looks for the stream (server).
     func handleMove(_ message: MoveMessage) {
-        guard side == .server, phase == .idle, !due.contains(.closed) else { return violated("MOVE out of place") }
         allowance.spend(Cost.question, in: shard.turns)
         phase = .moving
         movingSince = shard.now
@@ -45,25 +44,23 @@ extension Carrier {
         }
         asked = nil
         guard let stream else {
-            due.insert(.stays)
+            link.due.insert(.stays)
             becomeIdle()
             return advance()
         }
         guard stream.number == message.stream, stream.conversation == peer.conversation else {
             stream.part(on: shard)
-            return abort(.internalError, "somebody else's stream")
+            return abort(.foreignStream)
         }
-        handing = .moved(MovedMessage(stream: stream.number, progress: stream.sent))
+        handing = .moved(MovedMessage(stream: stream.number, progress: stream.ledger.progress))
         goOn(with: stream)
     }
 
     /// MOVED came (client).
     func handleMoved(_ message: MovedMessage) {
-        guard side == .client, phase == .moving, movedTo == nil, let moving else {
-            return violated("MOVED out of place")
-        }
-        guard message.stream == moving.number else { return violated("MOVED names another stream") }
-        guard !moving.isOver else { return abort(.applicationReset, "ended while it moved") }
+        guard let moving else { return }
+        guard message.stream == moving.number else { return violated(.movedAnother) }
+        guard !moving.isOver else { return abort(.endedInMove) }
         movedTo = message.progress
         movingSince = shard.now
         moving.handOver(at: message.progress, to: ticket) { [weak self, shard] stream in
@@ -73,16 +70,14 @@ extension Carrier {
             }
             self.moving = nil
             movedTo = nil
-            guard let stream else { return abort(.applicationReset, "ended while it moved") }
+            guard let stream else { return abort(.endedInMove) }
             goOn(with: stream)
         }
     }
 
     /// STAYS came (client).
     func handleStays() {
-        guard side == .client, phase == .moving, movedTo == nil, let stream = moving else {
-            return violated("STAYS out of place")
-        }
+        guard let stream = moving else { return }
         moving = nil
         stream.stay()
         becomeIdle()
@@ -91,7 +86,7 @@ extension Carrier {
     private func goOn(with stream: MovingStream) {
         guard ensureInbound() else { return }
         guard let app = stream.adopt(on: shard.poller) else {
-            return abort(.resourceExhausted, "no room for a stream that moves")
+            return abort(.unwatched)
         }
         service = stream.service
         place = stream.place.take()
@@ -99,19 +94,15 @@ extension Carrier {
         app.driver = self
         app.readable = true
         app.writable = app.brokenBy == 0
-        carriedBytes &+= sentTotal &+ receivedTotal
-        sentTotal = stream.sent.total
-        receivedTotal = stream.received.total
-        sourceEnded = stream.sent.hasEnded
-        finReceived = stream.received.hasEnded
-        finDelivered = stream.isEndPassedOn
+        carriedBytes &+= ledger.sent &+ ledger.received
+        ledger = stream.ledger
         closedReceived = false
         isMisplaced = false
         turnsUsedUp = 0
         movedAt = shard.now
         shard.counters.streamsOpen += 1
         phase = .streaming
-        lastHeard = shard.now
+        link.lastHeard = shard.now
         deliverFirst(stream)
         directionEnded()
         if phase != .closed { advance() }

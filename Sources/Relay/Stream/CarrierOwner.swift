@@ -8,6 +8,9 @@ protocol CarrierOwner: AnyObject {
     func carrierConfirmed(_ carrier: Carrier)
     /// The client asks for a stream (server only). Answer with `connected` or `refuse`.
     func carrier(_ carrier: Carrier, opens message: OpenMessage)
+    /// A stream of `service` that the client asked for has no target, at none of the addresses `tried` (server only).
+    func carrier(
+        _ carrier: Carrier, hasNoTargetFor service: ServiceID, _ failure: TargetFailure, trying tried: [SocketAddress])
     /// The client asks for a stream on a shared carrier (server only). Answer with `stream.dial` or `stream.refuse`.
     func carrier(_ carrier: Carrier, opens message: OpenMessage, as stream: SharedStream)
     /// The client's first BUNDLE came: the carrier is a shared one from now on (server only).
@@ -38,12 +41,18 @@ protocol CarrierOwner: AnyObject {
     func carrierIsHeard(_ carrier: Carrier)
     /// The server refused a stream, which is reset (client only).
     func carrier(_ carrier: Carrier, wasRefused service: ServiceID?, _ reason: CloseReason)
+    /// Whether this carrier, which is about to leave, is the one to say BYE; true at most once (client only).
+    func logsOff(on carrier: Carrier) -> Bool
     /// The peer logged off.
     func carrierSaidBye(_ carrier: Carrier)
     /// What carriers of this peer may cost their loop.
     func allowance(of peer: Peer) -> Allowance
     /// The last call: the carrier is closed.
     func carrierClosed(_ carrier: Carrier, _ end: CarrierEnd)
+}
+
+extension CarrierOwner {
+    func logsOff(on carrier: Carrier) -> Bool { false }
 }
 
 /// Why a server took nothing of a stream.

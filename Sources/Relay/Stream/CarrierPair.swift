@@ -25,8 +25,12 @@ package final class CarrierPair {
     package init(client clientKeys: consuming CarrierKeys, server serverKeys: consuming CarrierKeys)
         throws(RelayError)
     {
-        near = try Shard(index: 0, mailbox: try Mailbox(), clock: { 1_000_000_000_000 }, emit: { _ in })
-        far = try Shard(index: 1, mailbox: try Mailbox(), clock: { 1_000_000_000_000 }, emit: { _ in })
+        near = try Shard(
+            index: 0, mailbox: try Mailbox(), clock: { 1_000_000_000_000 }, sinceBoot: { 1_000_000_000_000 },
+            emit: { _ in })
+        far = try Shard(
+            index: 1, mailbox: try Mailbox(), clock: { 1_000_000_000_000 }, sinceBoot: { 1_000_000_000_000 },
+            emit: { _ in })
         let link = try Self.sockets()
         let (entry, exit) = (try Self.sockets(), try Self.sockets())
         application = entry.0
@@ -91,6 +95,9 @@ private final class PairOwner: CarrierOwner {
     func carrier(_ carrier: Carrier, opens message: OpenMessage) { carrier.connected(target) }
     func carrier(_ carrier: Carrier, opens message: OpenMessage, as stream: SharedStream) {}
     func carrier(_ carrier: Carrier, takesOver message: MoveMessage) {}
+    func carrier(
+        _ carrier: Carrier, hasNoTargetFor service: ServiceID, _ failure: TargetFailure, trying tried: [SocketAddress]
+    ) {}
     func carrierIsShared(_ carrier: Carrier) {}
     func carrierLostStream(_ carrier: Carrier) {}
     func carrierLeaves(_ carrier: Carrier) {}

@@ -12,28 +12,18 @@ internal import Wire
 final class CarrierParcel: @unchecked Sendable {
     fileprivate let carrier: Carrier
     fileprivate let phase: Carrier.Phase
-    fileprivate var keys: CarrierKeys?
-    fileprivate var link: DetachedSocket?
+    fileprivate var link: PackedLink
     fileprivate let hasStream: Bool
     fileprivate var app: DetachedSocket?
-    fileprivate var isTaken = false
 
     fileprivate init(
-        _ carrier: Carrier, _ phase: Carrier.Phase, _ keys: consuming CarrierKeys?, _ link: consuming DetachedSocket,
-        _ app: consuming DetachedSocket?
+        _ carrier: Carrier, _ phase: Carrier.Phase, _ link: consuming PackedLink, _ app: consuming DetachedSocket?
     ) {
         self.carrier = carrier
         self.phase = phase
-        self.keys = keys
-        self.link = consume link
+        self.link = link
         hasStream = app != nil
         self.app = app
-    }
-
-    deinit {
-        guard !isTaken else { return }
-        if let region = carrier.out { RegionPool.discard(region) }
-        if let region = carrier.inbound { RegionPool.discard(region) }
     }
 }
 
@@ -80,9 +70,7 @@ extension Carrier {
         if app != nil { shard.counters.streamsOpen -= 1 }
         shard.counters.carriersOpen -= 1
         shard.counters.passes &+= 1
-        for region in [out, inbound] where region != nil { shard.regions.givenAway() }
-        let parcel = CarrierParcel(
-            self, phase, keys.take(), link.detach(resetting: false), app?.detach(resetting: true))
+        let parcel = CarrierParcel(self, phase, link.pack(shard.regions), app?.detach(resetting: true))
         phase = .closed
         app = nil
         return parcel
@@ -91,21 +79,18 @@ extension Carrier {
     /// Continues on `shard` what is in `parcel`. Nil, and the stream broken, if the kernel refuses to watch its sockets.
     convenience init?(continuing parcel: CarrierParcel, on shard: Shard, owner: any CarrierOwner) {
         let old = parcel.carrier
-        guard let keys = parcel.keys.take(), let link = parcel.link.take()?.adopt(on: shard.poller) else {
+        guard let link = parcel.link.unpack(on: shard.poller, shard.regions) else {
             Self.couldNotContinue(parcel, on: shard)
             return nil
         }
         let app = parcel.app.take()?.adopt(on: shard.poller)
         guard app != nil || !parcel.hasStream else {
-            link.close()
+            link.drop(shard.regions)
             Self.couldNotContinue(parcel, on: shard)
             return nil
         }
-        parcel.isTaken = true
         self.init(
-            side: old.side, link: link, keys: keys, phase: parcel.phase, peer: old.peer, timings: old.timings,
-            shard: shard, owner: owner)
-        for region in [old.out, old.inbound] where region != nil { shard.regions.received() }
+            side: old.side, link, phase: parcel.phase, peer: old.peer, timings: old.timings, shard: shard, owner: owner)
         adoptState(of: old)
         if let app {
             self.app = app
@@ -120,28 +105,16 @@ extension Carrier {
         route = old.route
         lastOpened = old.lastOpened
         place = old.place.take()
-        out = old.out
-        outStart = old.outStart
-        outEnd = old.outEnd
-        due = old.due
         opening = old.opening
         handing = old.handing
-        sentTotal = old.sentTotal
-        sourceEnded = old.sourceEnded
-        inbound = old.inbound
-        parsed = old.parsed
-        filled = old.filled
+        ledger = old.ledger
         vectorFirst = old.vectorFirst
         vectorEnd = old.vectorEnd
         carried = old.carried
-        receivedTotal = old.receivedTotal
-        finReceived = old.finReceived
-        finDelivered = old.finDelivered
         closedReceived = old.closedReceived
-        lastHeard = old.lastHeard
-        sentAtHeartbeat = old.sentAtHeartbeat
         adoptRetirement(of: old)
-        swap(&rekey, &old.rekey)
+        rekeyLimits = old.rekeyLimits
+        mayOfferLate = old.mayOfferLate
         carriedBytes = old.carriedBytes
     }
 
@@ -149,51 +122,6 @@ extension Carrier {
     private static func couldNotContinue(_ parcel: CarrierParcel, on shard: Shard) {
         guard parcel.hasStream else { return }
         shard.counters.brokenStreams += 1
-        shard.emit(.streamBroken(parcel.carrier.service, "the kernel watches no further socket"))
-    }
-}
-
-/// A role that keeps the carriers of its loop, and passes those that belong there to the other loop of its pair.
-protocol CarrierPasser: Role, CarrierOwner {
-    var shard: Shard { get }
-    /// All of this daemon's.
-    var loops: Loops { get }
-    /// Counts `carrier` among this loop's.
-    func adopt(_ carrier: Carrier)
-    /// Takes `carrier`, which is about to leave, out of every list there is.
-    func letGo(_ carrier: Carrier)
-    /// `carrier` has no stream and cannot leave after all.
-    func stays(_ carrier: Carrier)
-    /// `carrier` came from the other loop and has been adopted; it may be closed or passed on from here, and advances
-    /// afterwards otherwise.
-    func takesOver(_ carrier: Carrier)
-}
-
-extension CarrierPasser {
-    func carrierIsMisplaced(_ carrier: Carrier) {
-        guard let partner = loops.partner(of: shard.index), !shard.isDraining else {
-            if carrier.phase == .idle { stays(carrier) }
-            return
-        }
-        letGo(carrier)
-        if shard.kind == .light {
-            loops.goesAway(fromPairWith: shard.index)
-        } else {
-            loops.isBack(inPairWith: shard.index)
-        }
-        let parcel = carrier.pack()
-        partner.post { ($0.role as? any CarrierPasser)?.take(parcel) }
-    }
-
-    /// A carrier comes from the other loop.
-    private func take(_ parcel: CarrierParcel) {
-        guard let carrier = Carrier(continuing: parcel, on: shard, owner: self) else {
-            if shard.kind == .heavy { loops.isBack(inPairWith: shard.index) }
-            return
-        }
-        adopt(carrier)
-        guard !shard.isCut || carrier.phase == .idle else { return carrier.abort(.draining, "drain time-out") }
-        takesOver(carrier)
-        if carrier.phase != .closed { carrier.advance() }
+        shard.emit(.streamBroken(parcel.carrier.service, .unwatched))
     }
 }

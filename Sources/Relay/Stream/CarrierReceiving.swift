@@ -18,7 +18,7 @@ extension Carrier {
     /// The plaintext waiting to be written lives in the region; its vectors lie behind the last place
     /// a received byte can have.
     private var vectors: UnsafeMutablePointer<iovec> {
-        (inbound! + RegionSize.receive).assumingMemoryBound(to: iovec.self)
+        (link.inbound! + RegionSize.receive).assumingMemoryBound(to: iovec.self)
     }
     private static let vectorLimit = 16
     /// Payloads up to this size are moved next to their neighbour instead of getting a vector.
@@ -67,21 +67,18 @@ extension Carrier {
                 return true
             }
             if vectorFirst < vectorEnd { continue }
-            if finReceived, !finDelivered {
+            if ledger.incoming == .ended {
                 // The stream is about to be given up, and must not end in order before.
                 guard app?.brokenBy == 0 else {
-                    finDelivered = true
+                    ledger.passOnEnd()
                     continue
                 }
                 endOfReceiving()
                 guard phase != .closed else { return false }
                 continue
             }
-            if parsed == filled {
-                parsed = 0
-                filled = 0
-            }
-            guard link.readable, !holdsFrames, !linkIsGone else { break }
+            link.forgetDecoded()
+            guard link.endpoint.readable, !holdsFrames, !linkIsGone else { break }
             guard rounds > 0 else {
                 usedUpTurn()
                 break
@@ -89,7 +86,7 @@ extension Carrier {
             rounds -= 1
             guard receiveSome() else { return phase != .closed }
         }
-        if filled == 0 { releaseInbound() }
+        if link.filled == 0 { releaseInbound() }
         return true
     }
 
@@ -109,7 +106,7 @@ extension Carrier {
             case .blocked, .ended: return false
             case .failed(let error):
                 // It is read to its end, which says the same, unless that has been done.
-                guard sourceEnded else { continue }
+                guard ledger.hasSentFin else { continue }
                 applicationBroke(error)
                 return false
             }
@@ -151,40 +148,31 @@ extension Carrier {
 
     /// Everything the far application sent has been written: passes its end on.
     private func endOfReceiving() {
-        finDelivered = true
+        ledger.passOnEnd()
         // If the other direction has ended before, the socket is closed now, which says FIN too.
-        if !sourceEnded { app?.shutdownWrite() }
+        if !ledger.hasSentFin { app?.shutdownWrite() }
         directionEnded()
     }
 
     /// Reads once from the link. False if nothing came (or the carrier is closed).
     private func receiveSome() -> Bool {
         guard ensureInbound() else { return false }
-        if parsed > 0 {
-            memmove(inbound!, inbound! + parsed, filled - parsed)
-            filled -= parsed
-            parsed = 0
-        }
-        let room = min(RegionSize.receive - filled, framesPerRound * RegionSize.fullFrame)
-        switch link.read(inbound! + filled, room) {
-        case .moved(let count):
-            filled += count
-            return true
+        switch link.receive(framesPerRound * RegionSize.fullFrame) {
+        case .moved: return true
         case .blocked:
-            if filled == 0 { releaseInbound() }
+            if link.filled == 0 { releaseInbound() }
             return false
-        case .ended: lost("the peer closed the carrier")
-        case .failed(let error): lost(errorText(error))
+        case .ended: lost(.link(.closed))
+        case .failed(let error): lost(.link(.failed(error)))
         }
         return false
     }
 
     /// Makes sure that there is a region to receive into. False, and the carrier closed, without memory.
     func ensureInbound() -> Bool {
-        if inbound != nil { return true }
-        inbound = shard.regions.take()
-        if inbound == nil { end(.lost("out of memory")) }
-        return inbound != nil
+        if link.ensureInbound(shard.regions) { return true }
+        end(.lost(.local(.outOfMemory)))
+        return false
     }
 
     /// What was decoded for the application and not written, taken out.
@@ -201,59 +189,48 @@ extension Carrier {
     /// may happen next. False if the carrier is closed now.
     private func decodeFrames() -> Bool {
         guard !hasRecords || receiveRecords() else { return false }
-        // Behind a FIN nothing is looked at before the end was passed on: whatever it is, it cannot take
-        // back that every byte arrived.
-        while !holdsFrames, vectorEnd < Self.vectorLimit, finReceived == finDelivered,
-            filled - parsed >= FrameHeader.size, !hasRecords, framesLeft > 0
-        {
-            let frame = inbound! + parsed
-            let header: FrameHeader
-            do throws(WireError) {
-                header = try FrameHeader(parsing: frame)
-            } catch {
-                violated("\(error)")
+        // After a FIN nothing is looked at before the end was passed on. Whatever it is, it cannot take back that every
+        // byte arrived.
+        while !holdsFrames, vectorEnd < Self.vectorLimit, ledger.incoming != .ended, !hasRecords, framesLeft > 0 {
+            switch link.nextFrame(with: shard.cipher, now: shard.now) {
+            case .more: return true
+            case .fault(let fault):
+                violated(fault)
                 return false
-            }
-            guard filled - parsed >= header.frameSize else { return true }
-            do throws(CodecError) {
-                let decoder = try keys!.receiving.makeDecoder(nonce: header.nonce)
-                try decoder.decode(frame: frame, count: header.length, with: shard.cipher)
-            } catch {
-                violated("\(error)")
-                return false
-            }
-            parsed += header.frameSize
-            // Only what is authentic counts as a sign of life: bytes that never become a frame, because
-            // somebody changed a length on the way, must not keep a carrier waiting.
-            lastHeard = shard.now
-            framesLeft &-= 1
-            shard.counters.framesIn &+= 1
-            let plaintext = frame + FrameHeader.size
-            if header.type == .data {
-                guard isReceivingData else {
-                    violated("DATA without a stream")
-                    return false
-                }
-                append(plaintext, header.length)
-            } else if header.type == .bundle {
-                bundleNext = parsed - FrameHeader.tagSize - header.length
-                bundleEnd = bundleNext + header.length
-                guard beginBundle(), receiveRecords() else { return false }
-            } else {
-                guard handle(header.type, UnsafeRawBufferPointer(start: plaintext, count: header.length)) else {
-                    return false
-                }
+            case .frame(let header, let plaintext):
+                framesLeft &-= 1
+                shard.counters.framesIn &+= 1
+                guard take(header, plaintext) else { return false }
             }
         }
         return true
     }
 
-    private var isReceivingData: Bool { phase == .streaming && !finReceived }
+    /// Judges a verified frame by its type. False if the carrier is closed now.
+    @inline(__always)
+    private func take(_ header: FrameHeader, _ plaintext: UnsafeMutableRawPointer) -> Bool {
+        if header.type == .data {
+            guard isReceivingData else {
+                violated(.outOfPlace(.data))
+                return false
+            }
+            append(plaintext, header.length)
+            return true
+        }
+        guard header.type == .bundle else {
+            return handle(header.type, UnsafeRawBufferPointer(start: plaintext, count: header.length))
+        }
+        bundleNext = link.parsed - FrameHeader.tagSize - header.length
+        bundleEnd = bundleNext + header.length
+        return beginBundle() && receiveRecords()
+    }
+
+    private var isReceivingData: Bool { phase == .streaming && ledger.incoming == .open }
 
     /// Adds decoded bytes to what the next write takes.
     private func append(_ plaintext: UnsafeMutableRawPointer, _ length: Int) {
         if first != nil { first = nil }
-        receivedTotal &+= UInt64(length)
+        ledger.receive(length)
         shard.counters.bytesIn &+= UInt64(length)
         if vectorEnd > 0, carried == nil, length <= Self.joined {
             let last = vectors[vectorEnd - 1]
@@ -265,46 +242,70 @@ extension Carrier {
         }
     }
 
-    /// A verified frame that is not DATA. False if the carrier is closed now.
+    /// A verified frame that is neither DATA nor BUNDLE. False if the carrier is closed now.
     private func handle(_ type: FrameType, _ plaintext: UnsafeRawBufferPointer) -> Bool {
-        if phase == .confirming {
-            guard type == (side == .server ? .confirm : .confirmed) else {
-                violated("\(type) before the carrier was confirmed")
-                return false
-            }
-            phase = .idle
-            owner.carrierConfirmed(self)
-            return phase != .closed
+        guard isLegal(type) else {
+            violated(phase == .confirming ? .unconfirmed(type) : .outOfPlace(type))
+            return false
         }
         do throws(WireError) {
             switch type {
+            case .confirm, .confirmed:
+                phase = .idle
+                owner.carrierConfirmed(self)
             case .open: try handleOpen(OpenMessage(parsing: plaintext))
             case .fin: try handleFin(FinMessage(parsing: plaintext))
-            case .closed: handleClosed()
+            case .closed:
+                closedReceived = true
+                if phase == .finishing { becomeIdle() }
             case .refused, .abort: try handleEnd(type, ReasonMessage(parsing: plaintext))
-            case .ping: due.insert(.pong)
+            case .ping: link.due.insert(.pong)
             case .pong: break
             case .rekey: try handleRekey(RekeyMessage(parsing: plaintext))
-            case .bye: handleBye()
+            case .bye: owner.carrierSaidBye(self)
             case .leaving: handleLeaving()
             case .move: try handleMove(MoveMessage(parsing: plaintext))
             case .moved: try handleMoved(MovedMessage(parsing: plaintext))
             case .stays: handleStays()
             case .withdraw: try handleWithdraw(StreamNumbersMessage(parsing: plaintext))
             case .withdrawn: try handleWithdrawn(StreamNumbersMessage(parsing: plaintext))
-            case .confirm, .confirmed, .data, .bundle: violated("\(type) out of place")
+            // Looked at before.
+            case .data, .bundle: break
             }
         } catch {
-            violated("\(error)")
+            violated(.malformed(error))
         }
         return phase != .closed
     }
 
+    /// Whether a frame of this type is legal now.
+    func isLegal(_ type: FrameType) -> Bool {
+        switch FrameRules.rule(type, at: side, in: phase) {
+        case .never: false
+        case .always: true
+        case .when(let condition): holds(condition)
+        }
+    }
+
+    private func holds(_ condition: FrameCondition) -> Bool {
+        switch condition {
+        case .untilFin: !ledger.hasFin
+        case .bothEnded: ledger.hasEnded && !closedReceived
+        // Before they have left, the client cannot know that the carrier is free.
+        case .afterClosed: !link.due.contains(.closed) && !link.due.contains(.stays)
+        case .once: !leavingHeard
+        case .asked: withdrawing?.isDue == false
+        case .oneAtATime: withdrawing == nil
+        case .instead: movedTo == nil && moving != nil
+        case .everyStreamEnded: hasOnlyLastBytes
+        // The exchange itself knows (CarrierRekey.swift).
+        case .rekeyIsDue: true
+        }
+    }
+
     private func handleOpen(_ message: OpenMessage) {
         spendOnStream()
-        // Before CLOSED has left, the client cannot know that the carrier is free.
-        guard side == .server, phase == .idle, !due.contains(.closed) else { return violated("OPEN out of place") }
-        guard message.streamNumber > lastOpened else { return violated("OPEN of a number that does not rise") }
+        guard message.streamNumber > lastOpened else { return violated(.numberDoesNotRise) }
         lastOpened = message.streamNumber
         phase = .dialing
         service = message.service
@@ -312,31 +313,19 @@ extension Carrier {
     }
 
     private func handleFin(_ message: FinMessage) {
-        guard isReceivingData else { return violated("FIN without a stream") }
-        guard message.total == receivedTotal else {
-            return violated("FIN says \(message.total) bytes, \(receivedTotal) came")
+        do throws(PeerFault) {
+            try ledger.receiveFin(message.total)
+        } catch {
+            return violated(error)
         }
-        finReceived = true
         first = nil
     }
 
-    private func handleClosed() {
-        guard side == .client, sourceEnded, finReceived, !closedReceived, phase == .streaming || phase == .finishing
-        else { return violated("CLOSED out of place") }
-        closedReceived = true
-        if phase == .finishing { becomeIdle() }
-    }
-
+    /// The peer gives the stream up. It may have seen less of its end than this end has.
     private func handleEnd(_ type: FrameType, _ message: ReasonMessage) {
-        // One end may have seen both ends of the stream when the other's application gives up.
-        let isLate = type == .abort && phase == (side == .server ? .idle : .finishing)
-        guard phase == .streaming || phase == .moving || phase == .shared || isLate else {
-            return violated("\(type) without a stream")
-        }
-        guard type == .abort || side == .client else { return violated("REFUSED by a client") }
         if type == .refused, let why = GivenBack(message.reason), giveBack(why) { return }
         if type == .refused { owner.carrier(self, wasRefused: service, message.reason) }
-        end(.streamBroken("the other side says: \(message.reason)"))
+        end(.streamBroken(.given(message.reason)))
     }
 
     /// The server has not taken the stream: the role opens it again. False if that cannot be.
@@ -351,23 +340,13 @@ extension Carrier {
         return true
     }
 
-    private func handleBye() {
-        guard side == .server, phase == .idle || (phase == .shared && hasOnlyLastBytes) else {
-            return violated("BYE out of place")
-        }
-        owner.carrierSaidBye(self)
-    }
-
     func releaseInbound() {
-        guard let region = inbound else { return }
-        inbound = nil
-        parsed = 0
-        filled = 0
+        guard link.inbound != nil else { return }
+        link.releaseInbound(shard.regions)
         vectorFirst = 0
         vectorEnd = 0
         bundleNext = 0
         bundleEnd = 0
         if carried != nil { letGoOfCarried() }
-        shard.regions.put(region)
     }
 }

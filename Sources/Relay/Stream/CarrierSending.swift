@@ -13,19 +13,6 @@ internal import Codec
 internal import Glibc
 internal import Wire
 
-/// Control frames that wait for room in the region.
-struct DueFrames: OptionSet {
-    let rawValue: UInt8
-    static let confirm = DueFrames(rawValue: 1)
-    static let confirmed = DueFrames(rawValue: 2)
-    static let ping = DueFrames(rawValue: 4)
-    static let pong = DueFrames(rawValue: 8)
-    static let closed = DueFrames(rawValue: 16)
-    static let stays = DueFrames(rawValue: 32)
-    static let bye = DueFrames(rawValue: 64)
-    static let leaving = DueFrames(rawValue: 128)
-}
-
 /// What is said when a stream comes to a carrier of its own.
 enum Handing {
     case move(MoveMessage)
@@ -45,25 +32,24 @@ extension Carrier {
         guard phase != .shared else { return transmitShared() }
         var rounds = roundsPerTurn
         while true {
-            if outStart < outEnd {
-                guard link.writable else { return true }
+            if !link.isEmpty {
+                guard link.endpoint.writable else { return true }
                 guard sendSome() else { return phase != .closed }
                 continue
             }
-            outStart = 0
-            outEnd = 0
+            link.rewind()
             guard encodeDue() else { return false }
-            if phase == .streaming, !sourceEnded, let app, app.readable {
+            if phase == .streaming, !ledger.hasSentFin, let app, app.readable {
                 if rounds > 0 {
                     rounds -= 1
                     guard fill(from: app) else { return false }
-                } else if outEnd == 0 {
+                } else if link.outEnd == 0 {
                     usedUpTurn()
                     releaseOut()
                     return true
                 }
             }
-            guard outEnd > 0 else {
+            guard link.outEnd > 0 else {
                 releaseOut()
                 return true
             }
@@ -72,9 +58,8 @@ extension Carrier {
 
     /// Sends from the region. False if the link is full or broken.
     func sendSome() -> Bool {
-        switch link.send(out! + outStart, outEnd - outStart) {
-        case .moved(let count):
-            outStart += count
+        switch link.send() {
+        case .moved:
             movedAt = shard.now
             return true
         case .blocked, .ended: return false
@@ -92,19 +77,21 @@ extension Carrier {
         if let first, first.unsaid > 0 {
             // No more than a frame holds.
             let count = first.unsaid
-            first.say(count, to: payloadPlace)
+            first.say(count, to: link.payloadPlace)
             guard encodeData(count) else { return false }
         }
         while app.readable, first?.isInDoubt != true {
-            let slots = min(framesPerRound, (RegionSize.bytes - outEnd) / RegionSize.fullFrame)
+            let slots = min(framesPerRound, (RegionSize.bytes - link.outEnd) / RegionSize.fullFrame)
             guard slots > 0 else { return true }
             // One frame's payload is asked for first, which for small messages is the cheaper call, and
             // several at once as long as that is filled.
             let wasBulk = app.isBulk
-            switch wasBulk ? readFrames(from: app, slots) : app.read(payloadPlace, FrameHeader.maxPlaintext) {
+            switch wasBulk ? readFrames(from: app, slots) : app.read(link.payloadPlace, FrameHeader.maxPlaintext) {
             case .moved(let count):
                 app.isBulk = count >= FrameHeader.maxPlaintext
-                if let first, count >= FrameHeader.maxPlaintext || !first.keep(payloadPlace, count) { self.first = nil }
+                if let first, count >= FrameHeader.maxPlaintext || !first.keep(link.payloadPlace, count) {
+                    self.first = nil
+                }
                 guard encodeData(count) else { return false }
                 if app.isBulk, !wasBulk { continue }
             case .ended: return encodeFin()
@@ -120,12 +107,10 @@ extension Carrier {
         return true
     }
 
-    private var payloadPlace: UnsafeMutableRawPointer { out! + outEnd + FrameHeader.size }
-
     /// Reads into the payload places of the next `count` frames.
     private func readFrames(from app: Endpoint, _ count: Int) -> Transfer {
         let vectors = shard.vectors
-        var place = payloadPlace
+        var place = link.payloadPlace
         for index in 0..<count {
             vectors[index] = iovec(iov_base: place, iov_len: FrameHeader.maxPlaintext)
             place += RegionSize.fullFrame
@@ -141,16 +126,16 @@ extension Carrier {
             guard encode(.data, length) else { return false }
             left -= length
         }
-        sentTotal &+= UInt64(count)
+        ledger.send(count)
         shard.counters.bytesOut &+= UInt64(count)
         return true
     }
 
     /// Encodes FIN, and CLOSED with it if the other direction has ended before.
     private func encodeFin() -> Bool {
-        sourceEnded = true
-        let message = FinMessage(total: sentTotal)
-        message.write(to: out! + outEnd + FrameHeader.size)
+        ledger.finSent()
+        let message = FinMessage(total: ledger.sent)
+        message.write(to: link.payloadPlace)
         guard encode(.fin, FinMessage.size) else { return false }
         directionEnded()
         guard phase != .closed else { return false }
@@ -159,24 +144,25 @@ extension Carrier {
 
     /// Encodes the frames that are due, at `outEnd`. False if the carrier is closed now.
     func encodeDue() -> Bool {
-        guard !due.isEmpty || opening != nil || handing != nil || rekey.hasFrameDue || withdrawing != nil else {
+        guard !link.due.isEmpty || opening != nil || handing != nil || link.rekey.hasFrameDue || withdrawing != nil
+        else {
             return true
         }
         guard ensureOut() else { return false }
         // A confirmation is the first frame of its carrier, OPEN or MOVED the first of its stream.
-        for (frame, type) in Self.dueFirst where due.contains(frame) {
-            due.remove(frame)
+        for (frame, type) in Self.dueFirst where link.due.contains(frame) {
+            link.due.remove(frame)
             guard encode(type, 0) else { return false }
         }
         // A question first: nothing follows MOVE.
         guard encodeWithdrawing(), encodeHanding() else { return false }
-        for (frame, type) in Self.dueThen where due.contains(frame) && phase != .confirming {
-            due.remove(frame)
+        for (frame, type) in Self.dueThen where link.due.contains(frame) && phase != .confirming {
+            link.due.remove(frame)
             guard encode(type, 0) else { return false }
         }
         if let message = opening {
             opening = nil
-            message.write(to: out! + outEnd + FrameHeader.size)
+            message.write(to: link.payloadPlace)
             guard encode(.open, message.encodedCount) else { return false }
         }
         return encodeRekey()
@@ -192,7 +178,7 @@ extension Carrier {
     private func encodeHanding() -> Bool {
         guard let message = handing else { return true }
         handing = nil
-        let place = out! + outEnd + FrameHeader.size
+        let place = link.payloadPlace
         switch message {
         case .move(let message):
             message.write(to: place)
@@ -203,49 +189,37 @@ extension Carrier {
         }
     }
 
-    /// Encodes one frame whose `length` plaintext bytes are in their place behind `outEnd`, with an
-    /// encoder that exists for this frame only.
+    /// Encodes one frame whose `length` plaintext bytes are in their place. False if the carrier is closed now.
     func encode(_ type: FrameType, _ length: Int) -> Bool {
-        let frame = out! + outEnd
         do throws(CodecError) {
-            let encoder = try keys!.sending.makeEncoder()
-            FrameHeader(type: type, length: length, nonce: encoder.nonce).write(to: frame)
-            encoder.encode(frame: frame, count: length, with: shard.cipher)
+            try link.encode(type, length, with: shard.cipher)
         } catch {
-            lost("\(error)")
+            lost(.local(.encoding(error)))
             return false
         }
-        outEnd += FrameHeader.size + length + FrameHeader.tagSize
         shard.counters.framesOut &+= 1
         return true
     }
 
     /// One last frame, if the link takes it at once; nobody waits for it.
     func sayLastWord(_ type: FrameType, _ reason: ReasonMessage?) {
-        guard !linkIsGone, phase != .confirming, outStart == outEnd, link.writable, keys != nil, ensureOut() else {
+        guard !linkIsGone, phase != .confirming, link.isEmpty, link.endpoint.writable, link.hasKeys, ensureOut() else {
             return
         }
-        outStart = 0
-        outEnd = 0
+        link.rewind()
         guard sealBundle() else { return }
-        reason?.write(to: out! + outEnd + FrameHeader.size)
+        reason?.write(to: link.payloadPlace)
         guard encode(type, reason == nil ? 0 : ReasonMessage.size) else { return }
-        if case .moved(outEnd) = link.send(out!, outEnd) { outEnd = 0 }
+        _ = link.send()
+        if link.isEmpty { link.rewind() }
     }
 
     /// Makes sure that there is a region to encode into. False, and the carrier closed, without memory.
     func ensureOut() -> Bool {
-        if out != nil { return true }
-        out = shard.regions.take()
-        if out == nil { end(.lost("out of memory")) }
-        return out != nil
+        if link.ensureOut(shard.regions) { return true }
+        end(.lost(.local(.outOfMemory)))
+        return false
     }
 
-    func releaseOut() {
-        guard let region = out else { return }
-        out = nil
-        outStart = 0
-        outEnd = 0
-        shard.regions.put(region)
-    }
+    func releaseOut() { link.releaseOut(shard.regions) }
 }

@@ -94,14 +94,14 @@ extension Carrier {
     /// Where the next record goes, header first; nil if there is no room for one with `count` bytes of payload before
     /// something has been sent.
     func room(forPayload count: Int) -> UnsafeMutableRawPointer? {
-        guard phase == .shared, link.writable, ensureOut(), let sharing else { return nil }
+        guard phase == .shared, link.endpoint.writable, ensureOut(), let sharing else { return nil }
         let size = RecordHeader.size + count
         if sharing.filled + size > FrameHeader.maxPlaintext, !sealBundle() { return nil }
         // Control frames that are due go in front of the bundle: CONFIRM is the first frame of its carrier.
-        if sharing.filled == 0, outEnd + RegionSize.control <= RegionSize.bytes, !encodeDue() { return nil }
-        let offset = outEnd + FrameHeader.size + sharing.filled
+        if sharing.filled == 0, link.outEnd + RegionSize.control <= RegionSize.bytes, !encodeDue() { return nil }
+        let offset = link.outEnd + FrameHeader.size + sharing.filled
         guard offset + size + FrameHeader.tagSize <= RegionSize.bytes else { return nil }
-        return out! + offset
+        return link.out! + offset
     }
 
     /// Adds the record whose payload stands behind `place`, where `room` said.
@@ -116,7 +116,7 @@ extension Carrier {
     func say(_ kind: RecordKind, of stream: UInt64, _ reason: CloseReason) {
         guard phase == .shared, let sharing else { return }
         guard sharing.unsaid.isEmpty, let place = room(forPayload: ReasonMessage.size) else {
-            guard sharing.unsaid.count < Sharing.mostUnsaid else { return lost("the peer asks and does not listen") }
+            guard sharing.unsaid.count < Sharing.mostUnsaid else { return violated(.doesNotListen) }
             sharing.unsaid.append((kind, stream, reason))
             return flushSoon()
         }
@@ -139,11 +139,11 @@ extension Carrier {
     func flushSoon() {
         guard let sharing, !sharing.isFlushDue else { return }
         sharing.isFlushDue = true
-        shard.flushAtEndOfTurn(self)
+        shard.atEndOfTurn(self)
     }
 
     /// The end of a turn: sends what the streams have said in it.
-    func flush() {
+    func endTurn() {
         guard phase == .shared, let sharing else { return }
         sharing.isFlushDue = false
         sharing.isFlushing = true
@@ -162,19 +162,18 @@ extension Carrier {
     /// Sends bundles and control frames. False if the carrier is closed now.
     func transmitShared() -> Bool {
         // A bundle that is open is not closed before the turn ends, because others may have something to add.
-        guard let sharing, sharing.isFlushing || sharing.filled == 0 || outStart < outEnd else { return true }
+        guard let sharing, sharing.isFlushing || sharing.filled == 0 || !link.isEmpty else { return true }
         var rounds = roundsPerTurn
         while true {
             guard sealBundle() else { return false }
-            if outStart < outEnd {
-                guard link.writable else { return true }
+            if !link.isEmpty {
+                guard link.endpoint.writable else { return true }
                 guard sendSome() else { return phase != .closed }
                 continue
             }
-            outStart = 0
-            outEnd = 0
+            link.rewind()
             guard encodeDue() else { return false }
-            if outEnd > 0 { continue }
+            if link.outEnd > 0 { continue }
             sayLateWords()
             guard phase == .shared else { return phase != .closed }
             if !sharing.hungry.isEmpty {
@@ -195,7 +194,7 @@ extension Carrier {
     }
 
     /// Nothing waits to be sent: neither encoded frames nor an open bundle.
-    private var everythingLeft: Bool { outStart == outEnd && (sharing?.filled ?? 0) == 0 }
+    private var everythingLeft: Bool { link.isEmpty && (sharing?.filled ?? 0) == 0 }
 
     private func feedHungry() {
         guard let sharing else { return }
@@ -223,21 +222,20 @@ extension Carrier {
 
     /// A verified BUNDLE came. False if the carrier is closed now.
     func beginBundle() -> Bool {
-        if phase == .idle, side == .server, !due.contains(.closed) {
-            share()
-            owner.carrierIsShared(self)
-        }
-        guard phase == .shared else {
-            violated("BUNDLE out of place")
+        if phase == .shared { return true }
+        guard isLegal(.bundle) else {
+            violated(.outOfPlace(.bundle))
             return false
         }
+        share()
+        owner.carrierIsShared(self)
         return true
     }
 
     /// Looks at records of the bundle until it has none left, or this carrier has cost enough in this turn. What came
     /// for one stream is written together. False if the carrier is closed now.
     func receiveRecords() -> Bool {
-        guard let region = inbound, let sharing else { return true }
+        guard let region = link.inbound, let sharing else { return true }
         shard.heard(allowance.ticket)
         do throws(WireError) {
             while bundleNext < bundleEnd, phase == .shared, mayCostMore {
@@ -255,7 +253,7 @@ extension Carrier {
                 }
             }
         } catch {
-            violated("\(error)")
+            violated(.malformed(error))
         }
         writeTouched(sharing)
         return phase != .closed && phase != .departing
@@ -285,18 +283,18 @@ extension Carrier {
         guard let sharing else { return }
         switch header.kind {
         case .open:
-            guard side == .server, header.stream > sharing.highest else { return violated("OPEN out of place") }
+            guard side == .server, header.stream > sharing.highest else { return violated(.recordOutOfPlace(.open)) }
             let message = try OpenMessage(parsing: payload)
-            guard message.streamNumber == header.stream else { return violated("OPEN of two streams") }
+            guard message.streamNumber == header.stream else { return violated(.openOfTwoStreams) }
             spendOnStream()
             let stream = SharedStream(message, on: self)
             keep(stream)
             owner.carrier(self, opens: message, as: stream)
         case .data, .fin:
-            guard !sharing.moved.contains(header.stream) else { return violated("more came than was counted") }
+            guard !sharing.moved.contains(header.stream) else { return violated(.moreThanCounted) }
             fallthrough
         default:
-            guard header.stream <= sharing.highest else { return violated("a record of a stream never opened") }
+            guard header.stream <= sharing.highest else { return violated(.neverOpened) }
         }
     }
 
@@ -312,11 +310,11 @@ extension Carrier {
     func endSharing(_ how: CarrierEnd, reopening: Bool = false) {
         guard let sharing else { return }
         var hasEverything = everythingLeft
-        var because = "its carrier was closed"
+        var because = StreamFault.carrierClosed
         switch how {
         // The client knows of everything it was sent: it said so, or has no stream any more.
         case .orderly: hasEverything = true
-        case .lost(let why): because = why
+        case .lost(let fault): because = .carrier(fault)
         case .streamBroken: break
         }
         self.sharing = nil

@@ -53,24 +53,22 @@ extension Carrier {
         guard let withdrawing, withdrawing.isDue else { return true }
         withdrawing.isDue = false
         let message = StreamNumbersMessage(side == .client ? withdrawing.asked : withdrawing.begun)
-        message.write(to: out! + outEnd + FrameHeader.size)
+        message.write(to: link.payloadPlace)
         if side == .server { self.withdrawing = nil }
         return encode(side == .client ? .withdraw : .withdrawn, message.encodedCount)
     }
 
     /// WITHDRAW came.
     func handleWithdraw(_ message: StreamNumbersMessage) {
-        guard side == .server else { return violated("WITHDRAW by a server") }
-        guard withdrawing == nil else { return violated("WITHDRAW before WITHDRAWN was read") }
         allowance.spend(Cost.question, in: shard.turns)
         withdrawing = Withdrawing(answering: owner.carrier(self, withdraws: message.numbers))
     }
 
     /// WITHDRAWN came.
     func handleWithdrawn(_ message: StreamNumbersMessage) {
-        guard side == .client, let withdrawing, !withdrawing.isDue else { return violated("WITHDRAWN out of place") }
+        guard let withdrawing else { return }
         guard message.numbers.allSatisfy(withdrawing.asked.contains) else {
-            return violated("WITHDRAWN names a stream that was not asked about")
+            return violated(.unaskedStream)
         }
         self.withdrawing = nil
         owner.carrier(self, withdrew: withdrawing.asked, butNot: message.numbers)

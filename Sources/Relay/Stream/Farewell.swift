@@ -5,7 +5,7 @@ internal import CLinux
 internal import Glibc
 
 /// One such connection. Its shard holds it until it is over.
-final class Farewell: LastingDriver, Sleeper {
+final class Farewell: LastingDriver, Sleeper, Lingerer {
     let ticket = Ticket()
     var isDueAgain = false
     private let app: Endpoint

@@ -13,12 +13,8 @@ final class MovingStream: @unchecked Sendable {
     let conversation: ConversationID
     let number: UInt64
     let service: ServiceID
-    /// How far the direction from here to the peer has come.
-    let sent: StreamProgress
-    /// How far the direction from the peer to here has come; all of it is here.
-    let received: StreamProgress
-    /// The end of that direction was passed on to the application.
-    let isEndPassedOn: Bool
+    /// How far it has come. All that the peer sent is here.
+    let ledger: StreamLedger
     /// Its place in what the device may have (server only).
     var place: StreamPlace?
     private var socket: DetachedSocket?
@@ -28,15 +24,13 @@ final class MovingStream: @unchecked Sendable {
     /// Takes over `socket` and what is in `backlog`.
     init(
         _ socket: consuming DetachedSocket, of conversation: ConversationID, number: UInt64, service: ServiceID,
-        sent: StreamProgress, received: StreamProgress, isEndPassedOn: Bool, backlog: inout Backlog
+        ledger: StreamLedger, backlog: inout Backlog
     ) {
         self.socket = consume socket
         self.conversation = conversation
         self.number = number
         self.service = service
-        self.sent = sent
-        self.received = received
-        self.isEndPassedOn = isEndPassedOn
+        self.ledger = ledger
         swap(&self.backlog, &backlog)
     }
 

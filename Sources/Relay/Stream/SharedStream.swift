@@ -11,7 +11,7 @@ internal import Pairing
 internal import Wire
 
 /// One stream of a shared carrier. Not thread-safe: it belongs to the carrier's shard.
-final class SharedStream: LastingDriver, Dialler, Sleeper {
+final class SharedStream: LastingDriver, Dialler, Sleeper, Lingerer {
     /// Unique in the conversation.
     let number: UInt64
     /// What it is called in tables.
@@ -30,14 +30,8 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
     // The pipe from the application to the link.
     /// OPEN waits for room in a bundle (client).
     private var opening: OpenMessage?
-    /// DATA bytes that went into bundles.
-    private(set) var sentTotal: UInt64 = 0
-    /// How many of those the other end has passed on, as far as it has said.
-    private var peerPassedOn: UInt64 = 0
-    /// The application closed its sending side; FIN waits for room.
-    private var isFinDue = false
-    /// ... and went into a bundle.
-    private var sourceEnded = false
+    /// How far it has come. Accesses need no check at run time: it calls nobody.
+    @exclusivity(unchecked) private(set) var ledger = StreamLedger()
     /// Bytes since the application was last found to have no more.
     private var run = 0
     /// Waits for the carrier to have room.
@@ -46,19 +40,13 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
     private var first: FirstBytes?
 
     // The pipe from the link to the application.
-    private var receivedTotal: UInt64 = 0
-    private var passedOn: UInt64 = 0
-    /// What the other end was last told of `passedOn`.
-    private var credited: UInt64 = 0
     private var backlog = Backlog()
     /// What came in the bundle that is being looked at, as long as all of it lies in one place there.
     private var fresh = UnsafeRawBufferPointer(start: nil, count: 0)
     /// Something came in that bundle and was not written yet.
     private var isTouched = false
     /// The other end gave up before the target was connected: it still gets what had come, and a reset.
-    private var doomed: String?
-    private var finReceived = false
-    private var finDelivered = false
+    private var doomed: StreamFault?
 
     // Going to a carrier of its own.
     /// The other end has said something of this stream, so that it knows it (client).
@@ -114,7 +102,7 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
     }
 
     func dialled(_ result: DialResult) {
-        dial = nil
+        let tried = dial.take()?.addresses ?? []
         switch result {
         case .connected(let target):
             resetWhenClosed(target.fd, true)
@@ -124,7 +112,7 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
             app = target
             if let doomed { return breakOff(doomed) }
             advance()
-        case .failed, .timedOut: refuse(after: result)
+        case .failed, .timedOut: refuse(after: result, trying: tried)
         }
     }
 
@@ -135,8 +123,8 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
         guard !isOver, let app else { return }
         // What a broken connection sent before is read to its end, which says that it broke. Where nothing is read any
         // more, the error is asked for.
-        if app.failed, !sourceEnded, breakLook == nil { watchBreak() }
-        if app.failed, sourceEnded {
+        if app.failed, !ledger.hasSentFin, breakLook == nil { watchBreak() }
+        if app.failed, ledger.hasSentFin {
             app.failed = false
             let error = app.brokenBy != 0 ? app.brokenBy : app.takeError()
             if error != 0 { return applicationBroke(error) }
@@ -149,8 +137,8 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
     func pump() {
         guard !isOver, !isHungry else { return }
         guard sayWhatIsDue(), sayAgain() else { return beHungry() }
-        while let app, app.readable, !sourceEnded, !isMoving {
-            let allowance = peerPassedOn &+ RecordHeader.window &- sentTotal
+        while let app, app.readable, !ledger.hasSentFin, !isMoving {
+            let allowance = ledger.window
             guard allowance > 0 else { return wantOwnCarrier() }
             let wanted = Int(min(allowance, UInt64(RecordHeader.maxData)))
             guard let place = carrier.room(forPayload: wanted) else { return beHungry() }
@@ -168,7 +156,7 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
                 // The others first.
                 return beHungry()
             case .ended:
-                isFinDue = true
+                ledger.applicationEnded()
                 guard sayFin() else { return beHungry() }
                 return finishIfOver()
             case .blocked:
@@ -181,7 +169,7 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
 
     private func sent(_ count: Int, at place: UnsafeMutableRawPointer) {
         carrier.add(RecordHeader(kind: .data, length: count, stream: number), at: place)
-        sentTotal &+= UInt64(count)
+        ledger.send(count)
         shard.counters.bytesOut &+= UInt64(count)
     }
 
@@ -212,11 +200,11 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
     }
 
     private func sayCredit() -> Bool {
-        guard passedOn &- credited >= RecordHeader.window / 2, !finReceived else { return true }
+        guard ledger.isCreditDue else { return true }
         guard let place = carrier.room(forPayload: CreditMessage.size) else { return false }
-        CreditMessage(total: passedOn).write(to: place + RecordHeader.size)
+        CreditMessage(total: ledger.passedOn).write(to: place + RecordHeader.size)
         carrier.add(RecordHeader(kind: .credit, length: CreditMessage.size, stream: number), at: place)
-        credited = passedOn
+        ledger.creditSent()
         return true
     }
 
@@ -229,12 +217,11 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
     }
 
     private func sayFin() -> Bool {
-        guard isFinDue, !isMoving else { return true }
+        guard ledger.outgoing == .finDue, !isMoving else { return true }
         guard let place = carrier.room(forPayload: FinMessage.size) else { return false }
-        FinMessage(total: sentTotal).write(to: place + RecordHeader.size)
+        FinMessage(total: ledger.sent).write(to: place + RecordHeader.size)
         carrier.add(RecordHeader(kind: .fin, length: FinMessage.size, stream: number), at: place)
-        isFinDue = false
-        sourceEnded = true
+        ledger.finSent()
         return true
     }
 
@@ -258,29 +245,38 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
             isKnownToPeer = true
             if header.kind != .refused { first = nil }
         }
+        guard FrameRules.allows(header.kind, at: carrier.side) else {
+            return carrier.violated(.recordOutOfPlace(header.kind))
+        }
         switch header.kind {
-        case .data: receive(payload)
-        case .fin: receive(try FinMessage(parsing: payload))
-        case .credit: receive(try CreditMessage(parsing: payload))
-        case .heavy:
-            guard carrier.side == .client else { return carrier.violated("HEAVY by a client") }
-            wantOwnCarrier()
+        case .data: judge { () throws(PeerFault) in try receive(payload) }
+        case .fin:
+            let message = try FinMessage(parsing: payload)
+            judge { () throws(PeerFault) in try receive(message) }
+        case .credit:
+            let message = try CreditMessage(parsing: payload)
+            judge { () throws(PeerFault) in try ledger.acknowledge(message.total) }
+            pump()
+        case .heavy: wantOwnCarrier()
         case .abort, .refused: receive(header.kind, try ReasonMessage(parsing: payload))
-        case .open: carrier.violated("\(header.kind) out of place")
+        case .open: break
         }
         if isHeavy, !isMoving, !isOver, carrier.side == .client { carrier.owner.streamIsHeavy(self) }
     }
 
-    private func receive(_ bytes: UnsafeRawBufferPointer) {
-        guard !finReceived else { return carrier.violated("DATA behind FIN") }
-        receivedTotal &+= UInt64(bytes.count)
+    /// A step in which the peer can break a rule.
+    private func judge(_ step: () throws(PeerFault) -> Void) {
+        do throws(PeerFault) {
+            try step()
+        } catch {
+            carrier.violated(error)
+        }
+    }
+
+    private func receive(_ bytes: UnsafeRawBufferPointer) throws(PeerFault) {
+        try ledger.receiveShared(bytes.count)
         shard.counters.bytesIn &+= UInt64(bytes.count)
-        guard receivedTotal &- credited <= RecordHeader.window else {
-            return carrier.violated("DATA beyond its window")
-        }
-        if let claim, receivedTotal > claim.progress.total {
-            return carrier.violated("more came than MOVE counted")
-        }
+        if let claim, ledger.received > claim.progress.total { throw .moreThanCounted }
         guard app?.brokenBy ?? 0 == 0, doomed == nil else { return }
         if !isTouched {
             isTouched = true
@@ -306,7 +302,7 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
         if !isOver, backlog.isEmpty, !fresh.isEmpty, let app, app.writable {
             switch app.send(fresh.baseAddress!, fresh.count) {
             case .moved(let count):
-                passedOn &+= UInt64(count)
+                ledger.passOn(count)
                 fresh = UnsafeRawBufferPointer(rebasing: fresh[count...])
             case .blocked, .ended: break
             case .failed(let error): cannotWrite(error)
@@ -315,7 +311,7 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
         keepFresh()
         guard !isOver else { return }
         deliver()
-        if passedOn &- credited >= RecordHeader.window / 2 { pump() }
+        if ledger.hasPassedOnMuch { pump() }
         settleClaim()
     }
 
@@ -330,7 +326,7 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
         guard !isOver, app?.brokenBy ?? 0 == 0 else { return }
         guard place?.holds(backlog.size(with: bytes.count)) ?? true else { return overflowed() }
         guard backlog.append(bytes.baseAddress!, bytes.count) else {
-            return abort(.resourceExhausted, "out of memory")
+            return abort(.outOfMemory)
         }
     }
 
@@ -338,32 +334,19 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
     private func cannotWrite(_ error: Int32) {
         backlog = Backlog()
         place?.holds(0)
-        sourceEnded || isFinDue ? applicationBroke(error) : pump()
+        ledger.outgoing != .open ? applicationBroke(error) : pump()
     }
 
-    private func receive(_ message: FinMessage) {
-        guard !finReceived, message.total == receivedTotal else {
-            return carrier.violated("FIN says \(message.total) bytes, \(receivedTotal) came")
-        }
-        finReceived = true
+    private func receive(_ message: FinMessage) throws(PeerFault) {
+        try ledger.receiveFin(message.total)
         writeReceived()
         settleClaim()
         deliver()
     }
 
-    private func receive(_ message: CreditMessage) {
-        // One that brings nothing would cost more to read than to send.
-        guard message.total > peerPassedOn, message.total <= sentTotal else {
-            return carrier.violated("CREDIT says \(message.total) bytes of \(sentTotal), behind \(peerPassedOn)")
-        }
-        peerPassedOn = message.total
-        pump()
-    }
-
     private func receive(_ kind: RecordKind, _ message: ReasonMessage) {
-        guard kind == .abort || carrier.side == .client else { return carrier.violated("REFUSED by a client") }
         if kind == .refused, let why = GivenBack(message.reason), giveBack(why) { return }
-        let why = "the other side says: \(message.reason)"
+        let why = StreamFault.given(message.reason)
         if kind == .refused { carrier.owner.carrier(carrier, wasRefused: service, message.reason) }
         writeReceived()
         // Directly connected, the target would still get what was sent before.
@@ -391,26 +374,26 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
             case .moved(let count):
                 backlog.removeFirst(count)
                 if backlog.isEmpty { place?.holds(0) }
-                passedOn &+= UInt64(count)
+                ledger.passOn(count)
             case .blocked, .ended: return
             case .failed(let error): return cannotWrite(error)
             }
         }
-        guard !isOver, finReceived, !finDelivered, backlog.isEmpty, let app, app.brokenBy == 0 else { return }
-        finDelivered = true
+        guard !isOver, ledger.incoming == .ended, backlog.isEmpty, let app, app.brokenBy == 0 else { return }
+        ledger.passOnEnd()
         // If the other direction has ended before, the socket is closed now, which says FIN too.
-        if !sourceEnded { app.shutdownWrite() }
+        if !ledger.hasSentFin { app.shutdownWrite() }
         finishIfOver()
     }
 
     // MARK: Ending
 
     /// Both directions have ended; the application may still have to take the last bytes.
-    var hasEnded: Bool { sourceEnded && finReceived }
+    var hasEnded: Bool { ledger.hasEnded }
 
     /// The stream is over when both directions have ended, unless somebody is about to take it over.
     private func finishIfOver() {
-        guard !isOver, sourceEnded, finDelivered, !isMoving, claim == nil else { return }
+        guard !isOver, ledger.isDone, !isMoving, claim == nil else { return }
         app?.close()
         leave()
     }
@@ -420,26 +403,23 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
         guard !isOver else { return }
         if let doomed { return breakOff(doomed) }
         carrier.say(.refused, of: number, reason)
-        breakOff("refused: \(reason)")
+        breakOff(.refused(reason))
     }
 
     /// Ends the stream abnormally; the far application sees a reset.
-    func abort(_ reason: CloseReason, _ why: String) {
+    func abort(_ fault: StreamFault) {
         guard !isOver else { return }
         // The server has not heard of a stream whose OPEN never left.
-        if opening == nil { carrier.say(.abort, of: number, reason) }
-        breakOff(why)
+        if opening == nil { carrier.say(.abort, of: number, fault.reason) }
+        breakOff(fault)
     }
 
     private func applicationBroke(_ error: Int32) {
-        switch carrier.side {
-        case .client: abort(.applicationReset, "application: \(errorText(error))")
-        case .server: abort(.targetReset, "target: \(errorText(error))")
-        }
+        abort(carrier.side == .client ? .application(error) : .target(error))
     }
 
     /// Resets the application's connection once it has what came for it: not every byte has arrived or left.
-    private func breakOff(_ why: String) {
+    private func breakOff(_ why: StreamFault) {
         guard !isOver else { return }
         keepFresh()
         if let app {
@@ -454,7 +434,7 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
 
     /// The carrier broke. A stream whose every byte has arrived here, and left, still gets its last bytes written.
     /// `reopening`: one of which the server has said nothing may begin anew.
-    func carrierIsGone(everythingLeft: Bool, reopening: Bool, _ why: String) {
+    func carrierIsGone(everythingLeft: Bool, reopening: Bool, _ why: StreamFault) {
         if reopening, canBeginAnew, let app, let first = first.take() {
             self.app = nil
             app.driver = nil
@@ -470,14 +450,14 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
         guard everythingLeft, hasEnded, let app, !isMoving, claim == nil else { return breakOff(why) }
         carrier.forget(self)
         isOutliving = true
-        shard.outlives(self)
+        shard.keep(self)
         // No event may come any more that would say so.
         app.writable = true
         shard.again(self)
     }
 
     /// The application had its time to take the last bytes.
-    func cut() { breakOff("drain time-out") }
+    func cut() { breakOff(.drainTimeout) }
 
     /// It has outlived its carrier.
     private var isOutliving = false
@@ -495,7 +475,7 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
         backlog = Backlog()
         place = nil
         shard.counters.streamsOpen -= 1
-        if isOutliving { shard.outlived(self) } else { carrier.forget(self) }
+        if isOutliving { shard.forget(self) } else { carrier.forget(self) }
         if let claim {
             self.claim = nil
             claim.completion(nil)
@@ -512,15 +492,15 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
 
     /// The application's connection broke, and what it sent before is still being read: looks at whether that goes on.
     private func watchBreak() {
-        sentWhenLookedAt = sentTotal
-        breakLook = shard.arm(self, after: carrier.link.patience / 2)
+        sentWhenLookedAt = ledger.sent
+        breakLook = shard.arm(self, after: carrier.link.endpoint.patience / 2)
     }
 
     func wake(_ timer: Timer, now: Nanoseconds) {
         breakLook = nil
         guard !isOver, let app, app.failed || app.brokenBy != 0 else { return }
         // A stream that moves is looked at by the carrier that it moves to.
-        guard sentTotal == sentWhenLookedAt, !isMoving, claim == nil else { return watchBreak() }
+        guard ledger.sent == sentWhenLookedAt, !isMoving, claim == nil else { return watchBreak() }
         applicationBroke(app.brokenBy != 0 ? app.brokenBy : app.takeError())
     }
 
@@ -546,7 +526,7 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
     /// MOVE is said with what this returns (client).
     func beginMove() -> MoveMessage {
         isMoving = true
-        return MoveMessage(stream: number, progress: progress)
+        return MoveMessage(stream: number, progress: ledger.progress)
     }
 
     /// The server said STAYS: the stream goes on here, if it does.
@@ -556,9 +536,6 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
         finishIfOver()
     }
 
-    /// How far the direction from here to the peer has come on this carrier.
-    private var progress: StreamProgress { StreamProgress(total: sentTotal, hasEnded: sourceEnded) }
-
     /// Gives the stream to `asker` once everything that the other end sent on this carrier has come; `completion` gets
     /// nil if the stream ends before.
     func handOver(
@@ -566,7 +543,7 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
     ) {
         guard !isOver, claim == nil, app != nil else { return completion(nil) }
         claim = Claim(asker: asker, progress: progress, completion: completion)
-        guard receivedTotal <= progress.total else { return carrier.violated("more came than MOVE counted") }
+        guard ledger.received <= progress.total else { return carrier.violated(.moreThanCounted) }
         settleClaim()
     }
 
@@ -574,17 +551,19 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
     func withdraw(_ asker: Ticket) {
         guard claim?.asker == asker else { return }
         claim = nil
-        abort(.internalError, "the carrier it was moving to broke")
+        abort(.moveBroke)
     }
 
     private func settleClaim() {
         guard let claim, !isOver, !isTouched else { return }
-        guard receivedTotal == claim.progress.total, finReceived == claim.progress.hasEnded, let app else { return }
+        guard ledger.hasReceived(claim.progress), let app else { return }
         app.tuneNow()
         self.claim = nil
         let stream = MovingStream(
             app.detach(resetting: true), of: carrier.peer.conversation, number: number, service: service,
-            sent: progress, received: claim.progress, isEndPassedOn: finDelivered, backlog: &backlog)
+            ledger: StreamLedger(
+                sent: ledger.progress, received: claim.progress, isEndPassedOn: ledger.hasPassedOnEnd),
+            backlog: &backlog)
         stream.place = place.take()
         carrier.sharing?.moved.add(number)
         leave()

@@ -34,7 +34,7 @@ struct DemoCommand: ParsableCommand {
         }
     }
 
-    /// Ends the process with status 1 when the time is over, whatever else is stuck.
+    /// Ends the process with status 1 when the time has passed, whatever else is stuck.
     private func endProcess(after deadline: Duration, diary: DemoDiary) {
         startThread("demo deadline") {
             sleep(UInt32(deadline.components.seconds))

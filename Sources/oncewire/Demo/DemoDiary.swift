@@ -1,4 +1,4 @@
-// What the demo was doing and what the daemons said, for the case that it fails.
+// What the demo was doing and what the daemons reported, for the case that it fails.
 import Pairing
 import Relay
 

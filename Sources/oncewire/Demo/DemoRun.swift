@@ -1,4 +1,4 @@
-// The plot of the demo: service, server, eavesdropper, client; then applications that use them.
+// The demo's steps: service, server, eavesdropper, client; then applications that use them.
 import Codec
 import Pairing
 import Relay

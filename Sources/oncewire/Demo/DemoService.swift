@@ -15,7 +15,7 @@ struct DemoService {
         let listener = try LoopbackListener()
         address = listener.address
         listener.acceptForever { connection in
-            // A connection that breaks shows on the application's side, as bytes that did not come back.
+            // A connection that breaks shows at the application's end, as bytes that did not come back.
             try? Self.serve(connection)
         }
     }

@@ -40,7 +40,7 @@ final class DemoTap: Sendable {
     private static func pass(
         from source: LoopbackConnection, to sink: LoopbackConnection, seen: ([UInt8]) -> Void
     ) {
-        // A reset on one side becomes an end on the other: good enough for an eavesdropper.
+        // A reset at one end becomes an end of file at the other: good enough for an eavesdropper.
         while let chunk = try? source.receive() {
             seen(chunk)
             guard (try? sink.send(chunk)) != nil else { break }

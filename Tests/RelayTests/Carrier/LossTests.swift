@@ -32,7 +32,9 @@ import Wire
         if finished == 1 { forger.fin(total: 3) }
         if finished == 2 { app.shutdownWrite() }
         #expect(
-            forger.bench.turn { forger.carrier.receivedTotal == 3 && forger.carrier.sourceEnded == (finished == 2) })
+            forger.bench.turn {
+                forger.carrier.ledger.received == 3 && forger.carrier.ledger.hasSentFin == (finished == 2)
+            })
         forger.link.close()
         #expect(forger.bench.turn { forger.carrier.phase == .closed })
         let (_, then) = ending(forger.bench, app)
@@ -70,7 +72,7 @@ import Wire
         let forger = try Forger(posingAs: .server, link: .tcp)
         let application = try forger.connectApp()
         application.shutdownWrite()
-        #expect(forger.bench.turn { forger.carrier.sourceEnded })
+        #expect(forger.bench.turn { forger.carrier.ledger.hasSentFin })
         var generator = SeededGenerator(seed: 31)
         let bytes = generator.bytes(count)
         var rest = bytes[...]
@@ -149,7 +151,7 @@ import Wire
         let forger = try Forger(posingAs: .server, link: .tcp)
         let application = try forger.connectApp()
         application.write([1, 2, 3])
-        #expect(forger.bench.turn { forger.carrier.sentTotal == 3 })
+        #expect(forger.bench.turn { forger.carrier.ledger.sent == 3 })
         forger.send(.refused, [CloseReason.targetRefused.rawValue])
         forger.link.close()
         #expect(forger.bench.turn { forger.carrier.phase == .closed })

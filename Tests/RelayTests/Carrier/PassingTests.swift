@@ -179,7 +179,7 @@ private final class Wanderers {
         let wanderers = try Wanderers(link: .tcp)
         let stream = try wanderers.open(.tcp)
         let target = stream.target
-        let fds = [wanderers.server.link.fd, try #require(wanderers.server.app).fd]
+        let fds = [wanderers.server.link.endpoint.fd, try #require(wanderers.server.app).fd]
         var parcel: CarrierParcel? = wanderers.server.pack()
         let there = wanderers.benches[1]
         // It is there already: EEXIST.

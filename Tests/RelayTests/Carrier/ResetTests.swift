@@ -61,10 +61,10 @@ import Wire
     func abort(_ reason: CloseReason) throws {
         let tunnel = try Tunnel()
         let stream = try tunnel.open(.tcp)
-        tunnel.client.abort(reason, "test")
+        tunnel.client.abort(.refused(reason))
         #expect(tunnel.client.phase == .departing && tunnel.client.app == nil)
         expectReset(tunnel, stream.application)
-        #expect(tunnel.clientOwner.brokenBecause == "test")
+        #expect(tunnel.clientOwner.brokenBecause == "refused: \(reason)")
         #expect(tunnel.serverOwner.brokenBecause == "the other side says: \(reason)")
     }
 

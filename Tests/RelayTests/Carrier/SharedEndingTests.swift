@@ -108,7 +108,9 @@ import Wire
         }
         #expect(forger.owner.lostBecause != nil)
         let counters = forger.bench.shard.counters
-        #expect(counters.brokenStreams == 3 && counters.streamsOpen == 0 && forger.bench.shard.outlivingStreams == 0)
+        #expect(
+            counters.brokenStreams == 3 && counters.streamsOpen == 0
+                && forger.bench.shard.lingerers(SharedStream.self) == 0)
     }
 
     @Test("A complete stream whose application rests gets its last bytes, though the link is lost")
@@ -121,10 +123,10 @@ import Wire
         #expect(forger.bench.turn { forger.receivedRecords().contains(.fin(1, total: 0)) })
         forger.link.close()
         #expect(forger.bench.turn { forger.carrier.phase == .closed })
-        #expect(forger.bench.shard.outlivingStreams == 1)
+        #expect(forger.bench.shard.lingerers(SharedStream.self) == 1)
         let (received, then) = forger.bench.ending(apps[0])
         #expect(received == bytes && then == .ended)
-        #expect(forger.bench.shard.outlivingStreams == 0)
+        #expect(forger.bench.shard.lingerers(SharedStream.self) == 0)
         let counters = forger.bench.shard.counters
         #expect(counters.streamsOpen == 0 && counters.brokenStreams == 1, "the other one was not complete")
     }
@@ -137,9 +139,9 @@ import Wire
         apps[0].shutdownWrite()
         #expect(forger.bench.turn { forger.receivedRecords().contains(.fin(1, total: 0)) })
         forger.link.close()
-        #expect(forger.bench.turn { forger.bench.shard.outlivingStreams == 1 })
+        #expect(forger.bench.turn { forger.bench.shard.lingerers(SharedStream.self) == 1 })
         forger.bench.shard.cut()
-        #expect(forger.bench.shard.outlivingStreams == 0 && forger.bench.shard.counters.streamsOpen == 0)
+        #expect(forger.bench.shard.lingerers(SharedStream.self) == 0 && forger.bench.shard.counters.streamsOpen == 0)
         #expect(forger.bench.ending(apps[0]).then == .broken(TestSocket.connectionReset))
     }
 
@@ -157,7 +159,7 @@ import Wire
         #expect(forger.carrier.hasOnlyLastBytes)
         forger.link.close()
         #expect(forger.bench.turn { forger.carrier.phase == .closed })
-        #expect(forger.owner.lostBecause != nil && forger.bench.shard.outlivingStreams == 0)
+        #expect(forger.owner.lostBecause != nil && forger.bench.shard.lingerers(SharedStream.self) == 0)
         #expect(forger.bench.ending(apps[0]).then == .broken(TestSocket.connectionReset))
     }
 
@@ -263,7 +265,7 @@ import Wire
         forger.carrier.end(.orderly)
         let (received, then) = forger.bench.ending(apps[0])
         #expect(received == bytes && then == .ended)
-        #expect(forger.bench.shard.counters.brokenStreams == 0 && forger.bench.shard.outlivingStreams == 0)
+        #expect(forger.bench.shard.counters.brokenStreams == 0 && forger.bench.shard.lingerers(SharedStream.self) == 0)
     }
 
     @Test("A client that leaves is done when its streams are, and an empty carrier at once")

@@ -1,3 +1,4 @@
+import Glibc
 import Settings
 import Testing
 import Wire
@@ -45,11 +46,11 @@ import Wire
         let filler = try forger.fillLink()
         first.write([1])
         forger.settle()
-        #expect(!forger.carrier.link.writable)
+        #expect(!forger.carrier.link.endpoint.writable)
         let second = try forger.sharedApp(2)
         while !forger.pour(filler) {}
         // As if the link's event came behind that of a listener.
-        forger.carrier.link.writable = true
+        forger.carrier.link.endpoint.writable = true
         let third = try forger.sharedApp(3)
         var records: [Record] = []
         #expect(
@@ -72,7 +73,7 @@ import Wire
         forger.settle()
         let second = try forger.sharedApp(2)
         let third = try forger.sharedApp(3)
-        forger.carrier.sharing?.streams[2]?.abort(.applicationReset, "by the test")
+        forger.carrier.sharing?.streams[2]?.abort(.application(ECONNRESET))
         #expect(forger.bench.turn { forger.pour(filler) })
         var records: [Record] = []
         #expect(

@@ -1,3 +1,4 @@
+import Glibc
 import Testing
 import Wire
 
@@ -135,7 +136,7 @@ import Wire
         stream.application.write([1])
         stream.target.write([2])
         #expect(tunnel.turn { tunnel.atClient(stream)?.mayMove == true })
-        tunnel.atServer(stream)?.abort(.targetReset, "by the test")
+        tunnel.atServer(stream)?.abort(.target(ECONNRESET))
         let own = try #require(tunnel.move(stream))
         #expect(tunnel.turn { own.isIdle })
         #expect(own.clientOwner.timesIdle == 1 && tunnel.client.sharedStreams == 0)
@@ -151,7 +152,7 @@ import Wire
         try greetOverTCP(moving, tunnel)
         let own = try #require(tunnel.move(moving))
         for _ in 0..<turns { tunnel.bench.turn() }
-        (side == .client ? own.client : own.server).lost("cut by the test")
+        (side == .client ? own.client : own.server).lost(.local(.test))
         for end in [moving.application, moving.target] {
             #expect(tunnel.bench.ending(end).then == .broken(TestSocket.connectionReset))
         }
@@ -169,8 +170,8 @@ import Wire
         let own = try #require(tunnel.move(stream))
         for _ in 0..<turns { tunnel.bench.turn() }
         let hasMoved = tunnel.atClient(stream) == nil && tunnel.atServer(stream) == nil
-        tunnel.client.lost("cut by the test")
-        tunnel.server.lost("cut by the test")
+        tunnel.client.lost(.local(.test))
+        tunnel.server.lost(.local(.test))
         if hasMoved {
             tunnel.run([
                 Flow(50_000, from: stream.application, to: stream.target, largest: 5000, seed: 1),

@@ -110,7 +110,7 @@ import Wire
             number += 200
             #expect(forger.bench.turn { forger.carrier.phase == .closed || forger.owner.opensShared == number })
         }
-        #expect(forger.owner.lostBecause == "the peer asks and does not listen")
+        #expect(forger.owner.lostBecause == "protocol: it asks and does not listen")
         #expect((4096...8192).contains(forger.owner.opensShared))
         withExtendedLifetime(filler) {}
     }

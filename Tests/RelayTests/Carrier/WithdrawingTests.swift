@@ -72,7 +72,7 @@ import Wire
         let (forger, apps) = try client(1)
         forger.send(.withdraw, numbers([1]))
         #expect(forger.bench.turn { forger.carrier.phase == .closed })
-        #expect(forger.owner.lostBecause?.contains("WITHDRAW by a server") == true)
+        #expect(forger.owner.lostBecause?.contains("WITHDRAW out of place") == true)
         withExtendedLifetime(apps) {}
     }
 
@@ -83,7 +83,7 @@ import Wire
         forger.send(.withdraw, numbers([1]))
         forger.send(.withdraw, numbers([2]))
         #expect(forger.bench.turn { forger.carrier.phase == .closed })
-        #expect(forger.owner.lostBecause?.contains("WITHDRAW before") == true)
+        #expect(forger.owner.lostBecause?.contains("WITHDRAW out of place") == true)
         withExtendedLifetime((apps, filler)) {}
     }
 

@@ -41,8 +41,8 @@ import Testing
         let initiator = try PairInitiator(identity: device, server: serverIdentity.publicKey)
         let response = try PairResponder.respond(
             to: initiator.message, identity: serverIdentity, mint: ConversationIDMint(serverIdentity),
-            lifetimes: Lifetimes(), isKnown: { _ in true }, at: .now)
-        let paired = try initiator.receive(response.reply, at: .now)
+            lifetimes: Lifetimes(), isKnown: { _ in true }, at: bench.shard.moment)
+        let paired = try initiator.receive(response.reply, at: bench.shard.moment)
         _ = role.shared.establish(paired.conversation)
     }
 

@@ -18,7 +18,9 @@ final class Bench {
 
     init(_ kind: LoopKind = .only) throws {
         let clock = clock
-        shard = try Shard(index: 0, kind: kind, mailbox: try Mailbox(), clock: { clock.now }, emit: { _ in })
+        shard = try Shard(
+            index: 0, kind: kind, mailbox: try Mailbox(), clock: { clock.now }, sinceBoot: { clock.now },
+            emit: { _ in })
     }
 
     deinit { endAll() }
@@ -96,7 +98,7 @@ final class Bench {
         while !isDone() {
             guard monotonicNow() < deadline else { return false }
             // Acknowledgements are looked for by the clock.
-            if shard.partings > 0 { clock.advance(by: .milliseconds(1)) }
+            if shard.lingerers(Farewell.self) > 0 { clock.advance(by: .milliseconds(1)) }
             turn()
         }
         return true

@@ -90,6 +90,9 @@ final class RecordingOwner: CarrierOwner {
         onMove?(carrier, message)
     }
 
+    func carrier(
+        _ carrier: Carrier, hasNoTargetFor service: ServiceID, _ failure: TargetFailure, trying tried: [SocketAddress]) {}
+
     func carrierIsShared(_ carrier: Carrier) { calls.append(.shared) }
 
     func carrierLostStream(_ carrier: Carrier) { calls.append(.lostStream) }
@@ -153,12 +156,12 @@ final class RecordingOwner: CarrierOwner {
 
     /// The reason the carrier was lost for; nil if it was not lost.
     var lostBecause: String? {
-        if case .lost(let why) = ending { why } else { nil }
+        if case .lost(let why) = ending { why.description } else { nil }
     }
 
     /// The reason the stream was given up for; nil if it was not.
     var brokenBecause: String? {
-        if case .streamBroken(let why) = ending { why } else { nil }
+        if case .streamBroken(let why) = ending { why.description } else { nil }
     }
 
     var endedInOrder: Bool {

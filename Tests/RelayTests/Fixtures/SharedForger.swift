@@ -102,7 +102,7 @@ extension Forger {
         let filler = Filler()
         let piece = [UInt8](repeating: 0, count: 65536)
         for size in [65536, 4096, 1] {
-            while case let count = write(carrier.link.fd, piece, size), count > 0 { filler.left += count }
+            while case let count = write(carrier.link.endpoint.fd, piece, size), count > 0 { filler.left += count }
         }
         try #require(filler.left > 0)
         return filler

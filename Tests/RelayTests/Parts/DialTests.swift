@@ -129,6 +129,7 @@ import Testing
         #expect(caller.calls == 0)
         #expect(bench.turn { caller.calls == 1 })
         #expect(caller.error == ECONNREFUSED && dial.failures.count == 2)
+        #expect(dial.addresses == closed.map(\.address))
         bench.pass(.seconds(10))
         #expect(caller.calls == 1 && bench.shard.poller.endpoints == 0)
     }

@@ -15,7 +15,9 @@ import Wire
         if !bytes.isEmpty { #expect(bytes.withUnsafeBytes { backlog.append($0.baseAddress!, $0.count) }) }
         let stream = MovingStream(
             endpoint.detach(resetting: true), of: bench.conversation, number: 5, service: ServiceID("echo")!,
-            sent: progress, received: StreamProgress(total: 9, hasEnded: true), isEndPassedOn: false, backlog: &backlog)
+            ledger: StreamLedger(
+                sent: progress, received: StreamProgress(total: 9, hasEnded: true), isEndPassedOn: false),
+            backlog: &backlog)
         let isGivenAway = backlog.isEmpty
         #expect(isGivenAway)
         return stream
@@ -40,7 +42,7 @@ import Wire
         #expect(stream.adopt(on: bench.shard.poller) == nil)
         let waiting = try #require(stream.waiting)
         #expect(UnsafeRawBufferPointer(start: waiting.iov_base, count: waiting.iov_len).elementsEqual([1, 2, 3]))
-        #expect(stream.sent == progress && stream.received.total == 9 && stream.received.hasEnded)
+        #expect(stream.ledger.progress == progress && stream.ledger.received == 9 && stream.ledger.hasFin)
         app.write([5])
         #expect(other.turn { adopted.readable && adopted.writable })
         var byte: UInt8 = 0

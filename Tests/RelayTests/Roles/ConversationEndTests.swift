@@ -89,7 +89,7 @@ import Vault
     func closedBehindTheBack(_ carrier: CarrierChoice) throws {
         let bench = try RolesBench(carrier: carrier)
         #expect(
-            bench.turn { bench.server.roles[0].register.all.count >= 2 && bench.clients[0].roles[0].idleCarriers >= 2 })
+            bench.turn { bench.server.roles[0].register.all.count >= 2 && bench.clients[0].roles[0].pool.count >= 2 })
         for _ in 0..<50 { bench.turn() }
         // The client hears of the connection first, and of the carriers' ends afterwards.
         let application = try bench.ask(sending: [1, 2, 3])

@@ -14,18 +14,18 @@ import Wire
 final class RolesBench {
     /// The two loops of one daemon.
     final class Daemon<R: Relay.Role> {
-        let loops: Loops
+        let loops: Loops<R>
         let shards: [Shard]
         var roles: [R] = []
 
         init(clock: FakeClock, timeAsleep: @escaping () -> Nanoseconds = { 0 }) throws {
             let mailboxes = [try Mailbox(), try Mailbox()]
-            let loops = Loops(light: [mailboxes[0]], heavy: [mailboxes[1]])
+            let loops = Loops<R>(light: [mailboxes[0]], heavy: [mailboxes[1]])
             self.loops = loops
             shards = try mailboxes.enumerated().map { index, mailbox in
                 try Shard(
                     index: index, kind: loops.kind(of: index), mailbox: mailbox, clock: { clock.now },
-                    timeAsleep: timeAsleep, emit: { _ in })
+                    sinceBoot: { clock.now + timeAsleep() }, emit: { _ in })
             }
         }
 
@@ -41,6 +41,8 @@ final class RolesBench {
     /// How long the devices have slept.
     let night = Night()
     final class Night { var slept: Nanoseconds = 0 }
+    /// How long the server has slept.
+    let serversNight: Night
     let server: Daemon<ServerRole>
     let clients: [Daemon<ClientRole>]
     private let targets: ListeningSocket
@@ -49,7 +51,8 @@ final class RolesBench {
 
     init(
         devices: Int = 1, carrier: CarrierChoice = .shared, vault capacity: Int = 100, connections: Int = 100_000,
-        deviceLimits: DeviceLimits = DeviceLimits(), admission: AdmissionSettings? = nil
+        deviceLimits: DeviceLimits = DeviceLimits(), admission: AdmissionSettings? = nil,
+        lifetimes: Lifetimes = Lifetimes()
     ) throws {
         targets = try ListeningSocket.open(.tcp(host: "127.0.0.1", port: 0))
         let identity = Identity.generate()
@@ -59,15 +62,18 @@ final class RolesBench {
         let common = CommonSettings(heartbeat: .seconds(10), deadAfter: .seconds(30))
         var serverCommon = common
         serverCommon.maxConnections = connections
-        let settings = ServerSettings(
+        var settings = ServerSettings(
             listen: [doorAddress], identity: identity,
             services: [Self.service: ServerService(target: targetAddress)],
             devices: names.enumerated().map {
                 Device(name: "device-\($0)", key: $1.publicKey, services: [Self.service])
             }, common: serverCommon, admission: admission ?? AdmissionSettings(pairRate: 1000, pairBurst: 1000),
             deviceLimits: deviceLimits)
+        settings.conversation = lifetimes
         let shared = ServerShared(settings, vault: MemoryVault(capacity: capacity))
-        let server = try Daemon<ServerRole>(clock: clock)
+        let serversNight = Night()
+        self.serversNight = serversNight
+        let server = try Daemon<ServerRole>(clock: clock, timeAsleep: { serversNight.slept })
         self.server = server
         server.serve { shard in
             ServerRole(shared, sockets: shard.kind == .heavy ? [] : [door], shard: shard, loops: server.loops)
@@ -188,8 +194,8 @@ final class RolesBench {
                 func check(_ holds: Bool, _ what: String) { if !holds { wrong.append("client \(index): \(what)") } }
                 check(Set((idle + shared).map(\.ticket)).count == idle.count + shared.count, "in two lists")
                 for carrier in all {
-                    check(carrier.phase != .closed && carrier.link.fd >= 0, "closed and still known")
-                    check(carrier.keys != nil, "known and without keys")
+                    check(carrier.phase != .closed && carrier.link.endpoint.fd >= 0, "closed and still known")
+                    check(carrier.link.hasKeys, "known and without keys")
                 }
                 for carrier in idle {
                     check(tickets.contains(carrier.ticket), "idle and unknown")
@@ -205,7 +211,7 @@ final class RolesBench {
         for role in server.roles {
             let (all, shared) = role.register
             let tickets = Set(all.map(\.ticket))
-            for carrier in all where carrier.phase == .closed || carrier.keys == nil || carrier.link.fd < 0 {
+            for carrier in all where carrier.phase == .closed || !carrier.link.hasKeys || carrier.link.endpoint.fd < 0 {
                 wrong.append("server: closed and still known")
             }
             for carrier in shared where !tickets.contains(carrier.ticket) || carrier.phase != .shared {

@@ -45,8 +45,10 @@ import Wire
 
         func makeDeaf(_ deaf: Deaf) {
             var links: [Int32] = []
-            if deaf != .server { links += client.register.all.map(\.link.fd) }
-            if deaf != .client { links += bench.server.roles.flatMap { $0.register.all.map(\.link.fd) } }
+            if deaf != .server { links += client.register.all.map { $0.link.endpoint.fd } }
+            if deaf != .client {
+                links += bench.server.roles.flatMap { role in role.register.all.map { $0.link.endpoint.fd } }
+            }
             for link in links { #expect(ch_deafen(link) == 0) }
             deafened = links
         }
@@ -211,6 +213,32 @@ import Wire
     }
 
     @Test(
+        "A suspect carrier that answers while TCP repeats something else is trusted when that has arrived",
+        arguments: [true, false])
+    func heardWhileRepeating(_ isWatched: Bool) throws {
+        let scene = try Scene(.own, nil)
+        let carrier = try #require(scene.client.pool.all.first)
+        scene.client.suspect(carrier)
+        if !isWatched {
+            scene.client.doubts.overdue = []
+            carrier.isWatched = false
+        }
+        // PING has arrived, and what follows it does not at first.
+        scene.makeDeaf(.server)
+        carrier.due.insert(.pong)
+        carrier.advance()
+        let deadline = monotonicNow() + 20_000_000_000
+        while !carrier.isRepeating { try #require(monotonicNow() < deadline) }
+        let before = carrier.lastHeard
+        try #require(scene.bench.turn { carrier.lastHeard > before })
+        #expect(carrier.isSuspect && !scene.client.pool.has(carrier))
+        scene.hearAgain()
+        while carrier.isRepeating { try #require(monotonicNow() < deadline) }
+        #expect(scene.turn(within: .seconds(1)) { !carrier.isSuspect && scene.client.pool.has(carrier) })
+        #expect(scene.bench.contradictions() == [])
+    }
+
+    @Test(
         "A connection whose carrier breaks before the server has read its OPEN is served on another",
         arguments: [CarrierChoice.shared, .own])
     func broken(_ choice: CarrierChoice) throws {
@@ -218,7 +246,7 @@ import Wire
         let application = try scene.bench.ask(sending: [8, 8])
         for _ in 0..<5 { scene.bench.turnClients() }
         for role in scene.bench.server.roles {
-            for carrier in role.register.all { carrier.end(.lost("by the test")) }
+            for carrier in role.register.all { carrier.end(.lost(.local(.test))) }
         }
         try #require(scene.turn { scene.arrivals.count == 1 })
         #expect(scene.turn { scene.arrivals[0].readAll().bytes == [8, 8] })
@@ -235,7 +263,7 @@ import Wire
         let application = try scene.bench.ask(sending: [8])
         try #require(scene.turn { scene.arrivals.count == 1 })
         for role in scene.bench.server.roles {
-            for carrier in role.register.all { carrier.end(.lost("by the test")) }
+            for carrier in role.register.all { carrier.end(.lost(.local(.test))) }
         }
         #expect(scene.turn { application.read() == .broken(ECONNRESET) })
         for _ in 0..<200 { scene.bench.turn() }
@@ -249,7 +277,7 @@ import Wire
         let application = try scene.bench.ask(sending: [8])
         for _ in 0..<5 { scene.bench.turnClients() }
         for role in scene.bench.server.roles {
-            for carrier in role.register.all { carrier.end(.lost("by the test")) }
+            for carrier in role.register.all { carrier.end(.lost(.local(.test))) }
         }
         for _ in 0..<100 { scene.bench.turnClients() }
         #expect(application.read() == .nothingYet)

@@ -3,20 +3,10 @@
 // enough of them; a light stream must not wait with it. A thread that mostly sleeps gets a processor when it wakes.
 internal import Synchronization
 
-/// What a loop is there for.
-enum LoopKind {
-    /// Everything, because no other loop belongs to it.
-    case only
-    /// New connections, handshakes and light streams; carriers with a heavy stream go to the other loop of its pair.
-    case light
-    /// Carriers with a heavy stream; when that is over they go back.
-    case heavy
-}
-
-/// The loops of one daemon. Their roles know each other by this.
-final class Loops: Sendable {
-    /// The light loops in order, then the heavy ones in the same order: a loop's index is that of its shard.
-    let mailboxes: [Mailbox]
+/// The loops of one daemon, and the doors of the roles on them, by which the roles reach each other.
+final class Loops<R: Role>: Sendable {
+    /// Those of the light loops in order, then of the heavy ones in the same order: a loop's index is that of its shard.
+    let doors: [Door<R>]
     /// Pairs of loops.
     let pairs: Int
     private let away: [Away]
@@ -29,20 +19,28 @@ final class Loops: Sendable {
     /// `heavy` is empty or as long as `light`.
     init(light: [Mailbox], heavy: [Mailbox] = []) {
         precondition(heavy.isEmpty || heavy.count == light.count, "loops come in pairs")
-        mailboxes = light + heavy
+        doors = (light + heavy).map { Door($0) }
         pairs = light.count
         away = light.map { _ in Away() }
     }
 
+    /// How many there are.
+    var count: Int { doors.count }
+
     /// What the loop with this index is there for.
     func kind(of index: Int) -> LoopKind {
-        if mailboxes.count == pairs { return .only }
+        if count == pairs { return .only }
         return index < pairs ? .light : .heavy
     }
 
     /// The other loop of the pair.
-    func partner(of index: Int) -> Mailbox? {
-        kind(of: index) == .only ? nil : mailboxes[(index + pairs) % mailboxes.count]
+    func partner(of index: Int) -> Door<R>? {
+        kind(of: index) == .only ? nil : doors[(index + pairs) % count]
+    }
+
+    /// Runs `letter` on every loop that has not ended.
+    func tellAll(_ letter: @escaping @Sendable (R) -> Void) {
+        for door in doors { door.send(letter) }
     }
 
     /// Carriers of this pair that are on its heavy loop, or on their way there. They count towards the limits of the
@@ -58,7 +56,7 @@ final class Loops: Sendable {
     /// A loop begins to drain, and gives no carrier to another from now on. The last one to say so tells all: then
     /// each of them has what it will ever have.
     func beginsDraining() {
-        guard draining.wrappingAdd(1, ordering: .acquiringAndReleasing).newValue == mailboxes.count else { return }
-        for mailbox in mailboxes { mailbox.post { $0.everybodyDrains() } }
+        guard draining.wrappingAdd(1, ordering: .acquiringAndReleasing).newValue == count else { return }
+        tellAll { $0.everybodyDrains() }
     }
 }
