@@ -1,19 +1,28 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
+// A build of the fuzz targets (scripts/fuzz): our modules are compiled to tell libFuzzer where an input leads.
+let isFuzzed = Context.environment["ONCEWIRE_FUZZ"] == "1"
+let fuzzed: [SwiftSetting] = isFuzzed ? [.unsafeFlags(["-sanitize=fuzzer", "-enable-testing"])] : []
+
 // One place for the settings every Swift target shares. Warnings are errors: a warning that stays is
 // a warning nobody reads.
-let house: [SwiftSetting] = [
-    .treatAllWarnings(as: .error),
-    .enableUpcomingFeature("ExistentialAny"),  // SE-0335
-    .enableUpcomingFeature("InternalImportsByDefault"),  // SE-0409
-    .enableUpcomingFeature("MemberImportVisibility"),  // SE-0444
-    .enableExperimentalFeature("Lifetimes"),  // borrowed spans returned from functions
-]
+let house: [SwiftSetting] =
+    fuzzed + [
+        .treatAllWarnings(as: .error),
+        .enableUpcomingFeature("ExistentialAny"),  // SE-0335
+        .enableUpcomingFeature("InternalImportsByDefault"),  // SE-0409
+        .enableUpcomingFeature("MemberImportVisibility"),  // SE-0444
+        .enableExperimentalFeature("Lifetimes"),  // borrowed spans returned from functions
+    ]
 
 // A build that does not encrypt, for scripts/ladder alone: it says so at every start and stays on loopback.
 let plaintext: [SwiftSetting] =
     Context.environment["ONCEWIRE_PLAINTEXT_LADDER"] == "1" ? [.define("ONCEWIRE_PLAINTEXT_LADDER")] : []
+
+// A build for a sanitizer (scripts/test --sanitize=…): a lock that ThreadSanitizer understands, in module Pairing.
+let isSanitized = Context.environment["ONCEWIRE_SANITIZER"] == "1"
+let sanitizer: [SwiftSetting] = isSanitized ? [.define("ONCEWIRE_SANITIZER")] : []
 
 // Our C is compiled with the checks that a distribution's packages have. Fortified calls need an optimiser.
 let hardenedC: [CSetting] = [
@@ -56,7 +65,7 @@ let package = Package(
         .target(name: "Wire", swiftSettings: house),
         .target(
             name: "Pairing",
-            dependencies: ["Codec", "Wire", "CLinux", "CSwiftCrypto"], swiftSettings: house),
+            dependencies: ["Codec", "Wire", "CLinux", "CSwiftCrypto"], swiftSettings: house + sanitizer),
         .target(name: "Vault", dependencies: ["Pairing", "Codec"], swiftSettings: house),
         .target(name: "Settings", dependencies: ["CYAML", "Pairing", "Wire"], swiftSettings: house),
         .target(
@@ -88,17 +97,18 @@ let package = Package(
             path: "Tests/Ladder", exclude: ["instructions.txt"], swiftSettings: house, linkerSettings: hardenedLink),
         .testTarget(name: "WipingHeapTests", dependencies: ["CWipingHeap"], swiftSettings: house),
         .testTarget(
-            name: "CodecTests", dependencies: ["Codec", "COpenSSL", "CLinux", "CHarness"], swiftSettings: house),
+            name: "CodecTests", dependencies: ["Codec", "COpenSSL", "CLinux", "CHarness"],
+            swiftSettings: house + sanitizer),
         .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: house),
         .testTarget(
             name: "PairingTests", dependencies: ["Pairing", "Codec", "Wire", "CHarness"], exclude: ["Vectors"],
-            swiftSettings: house),
+            swiftSettings: house + sanitizer),
         .testTarget(name: "VaultTests", dependencies: ["Vault", "Pairing", "Codec"], swiftSettings: house),
         .testTarget(name: "SettingsTests", dependencies: ["Settings", "Pairing", "Wire"], swiftSettings: house),
         .testTarget(
             name: "RelayTests",
             dependencies: ["Relay", "Settings", "Vault", "Pairing", "Wire", "Codec", "CLinux", "CHarness"],
-            swiftSettings: house),
+            swiftSettings: house + sanitizer),
         .testTarget(
             name: "AdminTests",
             dependencies: [
@@ -113,3 +123,16 @@ let package = Package(
     ],
     swiftLanguageModes: [.v6]
 )
+
+if isFuzzed {
+    package.targets += [
+        .systemLibrary(name: "CLibFuzzer", path: "Tests/CLibFuzzer"),
+        .executableTarget(
+            name: "fuzz", dependencies: ["Relay", "Settings", "Pairing", "Codec", "Wire", "CLibFuzzer"],
+            path: "Tests/Fuzz", exclude: ["Seeds", "settings.dict"], swiftSettings: house,
+            linkerSettings: [.unsafeFlags(["-sanitize=fuzzer", "-use-ld=lld"])]),
+    ]
+}
+
+// Processes that search each other's memory are nothing for a sanitizer, and it has a heap of its own.
+if isSanitized { package.targets.removeAll { ["DaemonTests", "WipingHeapTests"].contains($0.name) } }

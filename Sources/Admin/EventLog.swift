@@ -3,18 +3,17 @@ package import Logging
 internal import Pairing
 package import Relay
 package import Settings
-internal import Synchronization
 internal import Wire
 
 /// Writes a daemon's events to a logger, sampling the kinds that others can cause at will.
 package final class EventLog: Sendable {
     private let logger: Logger
-    private let samplers: Mutex<SamplerTable>
+    private let samplers: Guarded<SamplerTable>
 
     /// - Parameter logger: its level decides what is written.
     package init(_ logger: Logger) {
         self.logger = logger
-        samplers = Mutex(SamplerTable(kinds: SampledKind.allCases.count, at: .now))
+        samplers = Guarded(SamplerTable(kinds: SampledKind.allCases.count, at: .now))
     }
 
     /// Writes one event. Callable from any thread; never waits for the reader of the log.

@@ -146,7 +146,7 @@ enum IdentityFile {
     }
 
     /// The whole file for `privateKey`.
-    private static func content(_ privateKey: borrowing X25519.PrivateKey, publicKey: PublicKey) -> Secret {
+    static func content(_ privateKey: borrowing X25519.PrivateKey, publicKey: PublicKey) -> Secret {
         let comment = [UInt8](
             """
             # Oncewire private key. Whoever has it can pose as this device or server: it stays here, mode 0600.

@@ -1,8 +1,8 @@
 // One daemon: binds its listeners, starts its shards, and ends them gracefully. The only class of this
 // module that other modules hold.
 internal import Glibc
+internal import Pairing
 package import Settings
-internal import Synchronization
 internal import Vault
 internal import Wire
 
@@ -21,7 +21,7 @@ package final class Daemon: Sendable {
 
     private let half: Half
     private let events: @Sendable (RelayEvent) -> Void
-    private let state = Mutex(State())
+    private let state = Guarded(State())
     private let over = Latch()
 
     /// A server daemon. `events` is called from the shards' threads and must not block.
@@ -191,7 +191,7 @@ package final class Daemon: Sendable {
 
     private final class Sum: Sendable {
         let answered = Latch()
-        private let counters = Mutex(Counters())
+        private let counters = Guarded(Counters())
         var value: Counters { counters.withLock { $0 } }
         func add(_ other: Counters) { counters.withLock { $0 += other } }
     }

@@ -12,7 +12,7 @@ struct Composer {
     /// The document's root; nil if there is none, or if the text is not YAML, which is then reported.
     static func compose(_ source: SourceText, into findings: Findings) -> Node? {
         source.bytes.withUnsafeBufferPointer { bytes in
-            guard let events = YAMLEvents(bytes) else {
+            guard let events = YAMLEvents(bytes, end: source.end) else {
                 findings.report(nil, "there is not enough memory to read the file", "free some memory and try again")
                 return nil
             }

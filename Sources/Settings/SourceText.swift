@@ -7,6 +7,8 @@ struct SourceText {
 
     /// Valid UTF-8 without a byte order mark, NUL, or any control character but tab and line ends.
     let bytes: [UInt8]
+    /// The place after the last character.
+    let end: Mark
 
     /// Checks the bytes of a file; nil if they are not text, which is then reported with its place.
     init?(_ file: [UInt8], into findings: Findings) {
@@ -51,6 +53,7 @@ struct SourceText {
                 previous = scalar
             }
         }
+        end = Mark(line: line, column: column)
     }
 
     /// The line of that number (counted from 1) without its end; empty if there is none.

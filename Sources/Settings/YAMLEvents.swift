@@ -38,9 +38,11 @@ struct YAMLSyntaxError: Error {
 /// So no path, good or bad, leaves memory behind.
 struct YAMLEvents: ~Copyable {
     private let parser: UnsafeMutablePointer<yaml_parser_t>
+    private let end: Mark
 
-    /// `bytes` is UTF-8 and must stay where it is as long as this value lives; nil if memory is short.
-    init?(_ bytes: UnsafeBufferPointer<UInt8>) {
+    /// `bytes` is UTF-8, ends at the place `end`, and must stay where it is as long as this value lives; nil if memory
+    /// is short.
+    init?(_ bytes: UnsafeBufferPointer<UInt8>, end: Mark) {
         let parser = UnsafeMutablePointer<yaml_parser_t>.allocate(capacity: 1)
         guard yaml_parser_initialize(parser) == 1 else {
             parser.deallocate()
@@ -49,6 +51,7 @@ struct YAMLEvents: ~Copyable {
         yaml_parser_set_encoding(parser, YAML_UTF8_ENCODING)
         yaml_parser_set_input_string(parser, bytes.baseAddress, bytes.count)
         self.parser = parser
+        self.end = end
     }
 
     deinit {
@@ -62,7 +65,7 @@ struct YAMLEvents: ~Copyable {
         guard yaml_parser_parse(parser, &event) == 1 else { throw syntaxError }
         defer { yaml_event_delete(&event) }
 
-        let mark = Mark(event.start_mark)
+        let mark = place(event.start_mark)
         let data = event.data
         func made(_ kind: YAMLEvent.Kind, anchor: Bool = false, tag: Bool = false) -> YAMLEvent {
             YAMLEvent(mark: mark, hasAnchor: anchor, hasTag: tag, kind: kind)
@@ -103,14 +106,17 @@ struct YAMLEvents: ~Copyable {
         let state = parser.pointee
         guard state.error != YAML_MEMORY_ERROR else {
             return YAMLSyntaxError(
-                mark: Mark(state.mark), problem: "out of memory", context: "", contextMark: nil)
+                mark: place(state.mark), problem: "out of memory", context: "", contextMark: nil)
         }
         return YAMLSyntaxError(
-            mark: Mark(state.problem_mark),
+            mark: place(state.problem_mark),
             problem: state.problem.map { String(cString: $0) } ?? "the text cannot be read",
             context: state.context.map { String(cString: $0) } ?? "",
-            contextMark: state.context == nil ? nil : Mark(state.context_mark))
+            contextMark: state.context == nil ? nil : place(state.context_mark))
     }
+
+    /// libyaml ends a last line that has no end, and is then on a line that no editor shows.
+    private func place(_ mark: yaml_mark_t) -> Mark { min(Mark(mark), end) }
 }
 
 extension Mark {

@@ -1,7 +1,6 @@
 // Conversations in memory: gone when the process is, and the clients pair again.
 
 package import Pairing
-internal import Synchronization
 
 /// A vault of bounded size in locked memory.
 ///
@@ -11,7 +10,7 @@ package final class MemoryVault: ConversationVault {
     private let capacity: Int
     private let perDevice: Int
     private let ratchet: Ratchet
-    private let table = Mutex(Table())
+    private let table = Guarded(Table())
 
     /// The most conversations of one device, unless told otherwise: more than hosts share an identity file, and too few
     /// for one device to fill a daemon's vault.
@@ -164,13 +163,13 @@ private struct Table {
 /// One conversation with its lock; empty once it has been removed, even if another thread still holds the slot.
 private final class Slot: Sendable {
     let device: PublicKey
-    private let conversation: Mutex<Conversation?>
+    private let conversation: Guarded<Conversation?>
     /// Its streams so far.
-    let begunStreams = Mutex(BegunStreams())
+    let begunStreams = Guarded(BegunStreams())
 
     init(_ conversation: consuming Conversation) {
         device = conversation.device
-        self.conversation = Mutex(conversation)
+        self.conversation = Guarded(conversation)
     }
 
     /// Lends the conversation; nil if it has been removed.

@@ -60,6 +60,9 @@ extension BadCase {
             "an open quote", "listen: \"abc\nx: y\n", Expected("1:9", "quote that opens here is not closed", "with \"")),
         BadCase("an open bracket", "listen: [a, b\n", Expected("2:1", "not valid YAML", "close the bracket")),
         BadCase(
+            "an open bracket in a last line without an end", "listen: [a, b",
+            Expected("1:14", "not valid YAML", "close the bracket")),
+        BadCase(
             "an address that needs quotes", "listen: [::]:7700\n",
             Expected("1:10", "not valid YAML", "quotes: \"[::1]:7700\"")),
         BadCase(

@@ -55,7 +55,7 @@ final class ClientShared: Sendable {
             return Resumption(initiator: initiator, generation: generation, peer: Peer(id, device))
         }
     }
-    private let state = Mutex(State())
+    private let state = Guarded(State())
 
     private struct Tenure {
         /// On all loops and between them.

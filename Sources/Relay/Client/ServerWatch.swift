@@ -1,5 +1,6 @@
 // Whether the server answers, as far as the loops of a client can tell, and the lines for its loss and its return.
-internal import Synchronization
+
+internal import Pairing
 
 /// Turns what happens to carriers into edges: the server is lost once, and reached again once. Each call returns what
 /// there is to tell the log. Shared by the loops; asked only when carriers open, break or fail to open.
@@ -13,7 +14,7 @@ final class ServerWatch: Sendable {
         case lost(since: Nanoseconds, resets: Int)
     }
     private let server: String
-    private let state = Mutex(State.unknown)
+    private let state = Guarded(State.unknown)
     /// A suspect server of which nothing was heard for so long is lost.
     private static let patience: Nanoseconds = 10_000_000_000
 

@@ -2,7 +2,7 @@
 // is its own affair (Door.swift).
 internal import CLinux
 internal import Glibc
-internal import Synchronization
+internal import Pairing
 
 /// Letters to a shard. Posting wakes the shard if it sleeps. A shard that has ended takes no letter.
 final class Mailbox: Sendable {
@@ -15,7 +15,7 @@ final class Mailbox: Sendable {
         var signalled = false
         var isClosed = false
     }
-    private let contents = Mutex(Contents())
+    private let contents = Guarded(Contents())
 
     init() throws(RelayError) {
         eventFD = eventfd(0, Int32(EFD_NONBLOCK) | Int32(EFD_CLOEXEC))

@@ -2,6 +2,7 @@
 // is bounded, so that a flood of strangers costs neither memory nor the shards' time.
 internal import CLinux
 internal import Glibc
+internal import Pairing
 internal import Synchronization
 
 /// A few threads and a bounded queue of jobs.
@@ -10,7 +11,7 @@ final class Workers: Sendable {
         var jobs: [@Sendable () -> Void] = []
         var isClosed = false
     }
-    private let queue = Mutex(Queue())
+    private let queue = Guarded(Queue())
     private let wakeups: Wakeups
     private let capacity: Int
 

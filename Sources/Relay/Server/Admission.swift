@@ -1,8 +1,8 @@
 // How often strangers from one place may ask for the costly part of a pairing: a token bucket for each
 // address prefix (/24, or /48 for IPv6), in a table that cannot grow past its bound. Whoever turns out to be a configured
 // device is no stranger and gets its token back.
+internal import Pairing
 internal import Settings
-internal import Synchronization
 
 /// Token buckets, shared by the shards.
 final class Admission: Sendable {
@@ -14,7 +14,7 @@ final class Admission: Sendable {
         var of: [[UInt8]: Bucket] = [:]
         var sweptAt: Nanoseconds = 0
     }
-    private let buckets = Mutex(Buckets())
+    private let buckets = Guarded(Buckets())
     private let rate: Double
     private let burst: Double
     /// Prefixes remembered at once. When the table is full, full buckets (which say nothing) go; if

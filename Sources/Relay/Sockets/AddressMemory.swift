@@ -1,10 +1,11 @@
 // Which addresses worked when there was a choice: the next dialling begins with the one that worked last, so that a
 // dead one before it costs its delay once and not every time.
-internal import Synchronization
+
+internal import Pairing
 
 /// The addresses that were connected to, for all loops of the process. Touched only where a name has several.
 enum AddressMemory {
-    private static let worked = Mutex<[SocketAddress: Nanoseconds]>([:])
+    private static let worked = Guarded<[SocketAddress: Nanoseconds]>([:])
     /// After so long the resolver's order counts again: what was dead may have come back.
     static let lasts: Nanoseconds = 600_000_000_000
     /// Far more than a configuration has names.

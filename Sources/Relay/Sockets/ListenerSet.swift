@@ -1,8 +1,8 @@
 // Everything one daemon listens on. What cannot be had at start is tried again every second beside the rest, so that
 // one port that is taken does not stop the other services.
 internal import Glibc
+internal import Pairing
 package import Settings
-internal import Synchronization
 package import Wire
 
 /// What a daemon listens on.
@@ -39,7 +39,7 @@ final class ListenerSet: Sendable {
 
     private let resetting: Bool
     private let events: @Sendable (RelayEvent) -> Void
-    private let places = Mutex<[Place]>([])
+    private let places = Guarded<[Place]>([])
     private let end = Latch()
 
     /// How often what is missing is tried again, seconds; names, in rounds of that.

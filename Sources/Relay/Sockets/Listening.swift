@@ -2,8 +2,8 @@
 // yet exists all the same, so that it can be bound later while the shards already watch it.
 internal import CLinux
 internal import Glibc
+internal import Pairing
 internal import Settings
-internal import Synchronization
 
 /// A non-blocking socket that listens, or will. Closed (and a unix socket's file removed) in deinit.
 final class ListeningSocket: Sendable {
@@ -17,7 +17,7 @@ final class ListeningSocket: Sendable {
         var isStopped = false
         var file: SocketFile?
     }
-    private let state = Mutex(State())
+    private let state = Guarded(State())
 
     /// Completed connections the kernel keeps until they are accepted.
     static let backlog = 4096

@@ -1,12 +1,12 @@
 // Names to addresses, off the loop. One look-up per name at a time, which everybody who asks meanwhile joins; what
 // was found before is used while a look-up takes its time or fails. What is known of a name is in KnownName.swift.
 internal import Glibc
+internal import Pairing
 internal import Settings
-internal import Synchronization
 
 /// Looks names up for all loops of a daemon.
 final class Resolver: Sendable {
-    private let state = Mutex(State())
+    private let state = Guarded(State())
     private let lookUp: @Sendable (String) -> LookUp
     private let clock: @Sendable () -> Nanoseconds
 

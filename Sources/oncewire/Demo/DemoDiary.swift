@@ -1,6 +1,6 @@
 // What the demo was doing and what the daemons reported, for the case that it fails.
+import Pairing
 import Relay
-import Synchronization
 
 /// The current step, the pairing, and the daemons' warnings.
 final class DemoDiary: Sendable {
@@ -10,7 +10,7 @@ final class DemoDiary: Sendable {
         var pairing: Duration?
     }
 
-    private let entries = Mutex(Entries())
+    private let entries = Guarded(Entries())
 
     /// What is being done now, in words that follow "while".
     var step: String {

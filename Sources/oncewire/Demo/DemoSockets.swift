@@ -1,9 +1,9 @@
 // Plain blocking TCP on loopback for the demo's service, application and eavesdropper, and a way to wait for them.
 // The daemons have nothing to do with this: their sockets are Relay's.
 import Glibc
+import Pairing
 import Relay
 import Settings
-import Synchronization
 
 /// A listening socket on a port of 127.0.0.1 that the kernel chooses.
 struct LoopbackListener {
@@ -96,7 +96,7 @@ final class LoopbackConnection: Sendable {
 
 /// Something that is done on a thread of its own.
 final class Job: Sendable {
-    private let problem = Mutex<(any Error)?>(nil)
+    private let problem = Guarded<(any Error)?>(nil)
     private let end = Latch()
 
     /// Begins it.

@@ -1,7 +1,7 @@
 // The demo's eavesdropper: passes bytes on between client and server, and keeps the first frame of a stream.
+import Pairing
 import Relay
 import Settings
-import Synchronization
 import Wire
 
 /// What the eavesdropper saw of one frame.
@@ -17,7 +17,7 @@ final class DemoTap: Sendable {
     let address: Address
 
     private let server: Address
-    private let first = Mutex<DemoCapture?>(nil)
+    private let first = Guarded<DemoCapture?>(nil)
 
     /// Starts passing on to `server`, two threads a connection. Ends with the process.
     init(to server: Address) throws {

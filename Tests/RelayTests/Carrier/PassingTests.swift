@@ -35,7 +35,7 @@ private final class Wanderers {
     func turn() { for bench in benches { bench.turn() } }
 
     func turn(until isDone: () throws -> Bool) rethrows -> Bool {
-        let deadline = monotonicNow() + 20_000_000_000
+        let deadline = monotonicNow() + patience
         while try !isDone() {
             guard monotonicNow() < deadline else { return false }
             turn()

@@ -97,7 +97,7 @@ final class Bench {
     /// Turns until `isDone`; false if that does not happen. Loopback TCP hands packets over in its own
     /// time, so there is a real deadline, far beyond what it needs.
     func turn(until isDone: () -> Bool) -> Bool {
-        let deadline = monotonicNow() + 20_000_000_000
+        let deadline = monotonicNow() + patience
         while !isDone() {
             guard monotonicNow() < deadline else { return false }
             // Acknowledgements are looked for by the clock.
@@ -107,6 +107,14 @@ final class Bench {
         return true
     }
 }
+
+#if ONCEWIRE_SANITIZER
+    /// How long a test waits for what must come, in real time: a sanitizer makes everything ten times slower.
+    let patience: Nanoseconds = 400_000_000_000
+#else
+    /// How long a test waits for what must come, in real time: far longer than it takes.
+    let patience: Nanoseconds = 20_000_000_000
+#endif
 
 /// The keys of both ends of one carrier.
 func crossedKeys(seed: UInt64 = 1) -> (client: () -> CarrierKeys, server: () -> CarrierKeys) {

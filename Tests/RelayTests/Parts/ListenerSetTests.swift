@@ -1,7 +1,7 @@
 import Foundation
 import Glibc
+import Pairing
 import Settings
-import Synchronization
 import Testing
 import Wire
 
@@ -9,12 +9,12 @@ import Wire
 
 @Suite struct ListenerSetTests {
     private final class Log: Sendable {
-        private let lines = Mutex<[String]>([])
+        private let lines = Guarded<[String]>([])
         func write(_ event: RelayEvent) { lines.withLock { $0.append("\(event.level): \(event)") } }
         var all: [String] { lines.withLock { $0 } }
 
         func eventually(_ isThere: (String) -> Bool) -> Bool {
-            let deadline = monotonicNow() + 20_000_000_000
+            let deadline = monotonicNow() + patience
             while !all.contains(where: isThere) {
                 guard monotonicNow() < deadline else { return false }
                 usleep(2000)

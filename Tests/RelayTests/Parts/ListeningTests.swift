@@ -1,7 +1,7 @@
 import Foundation
 import Glibc
+import Pairing
 import Settings
-import Synchronization
 import Testing
 
 @testable import Relay
@@ -184,7 +184,7 @@ import Testing
             let killed = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
             #expect(target.withPointer { bind(killed, $0, $1) } == 0)
             close(killed)
-            let sockets = Mutex<[ListeningSocket]>([])
+            let sockets = Guarded<[ListeningSocket]>([])
             DispatchQueue.concurrentPerform(iterations: 4) { _ in
                 guard let socket = try? ListeningSocket.open(.unix(path: path)) else { return }
                 sockets.withLock { $0.append(socket) }

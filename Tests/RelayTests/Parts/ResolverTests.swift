@@ -1,6 +1,6 @@
 import Glibc
+import Pairing
 import Settings
-import Synchronization
 import Testing
 
 @testable import Relay
@@ -19,7 +19,7 @@ import Testing
             var answers: [String: LookUp] = [:]
             var now: Nanoseconds = 0
         }
-        let state = Mutex(State())
+        let state = Guarded(State())
 
         func lookUp(_ host: String) -> LookUp {
             let latch = Latch()

@@ -2,7 +2,7 @@
 
 import CHarness
 import Glibc
-import Synchronization
+import Pairing
 import Testing
 
 @testable import Relay
@@ -42,7 +42,7 @@ struct StackRemainsTests {
     @Test("A worker overwrites its stack after every job")
     func worker() throws {
         let workers = Workers("test", threads: 1, capacity: 4)
-        let places = Mutex<[UInt]>([])
+        let places = Guarded<[UInt]>([])
         for round in 1...2 {
             let isQueued = workers.run {
                 let lowest = ch_fill_stack(Self.size, Self.pattern)

@@ -211,7 +211,7 @@ final class RolesBench {
     }
 
     func turn(until isDone: () throws -> Bool) rethrows -> Bool {
-        let deadline = monotonicNow() + 20_000_000_000
+        let deadline = monotonicNow() + patience
         while try !isDone() {
             guard monotonicNow() < deadline else { return false }
             turn()
