@@ -184,18 +184,18 @@ import Wire
 
     @Test("When a conversation has ended the next look tells the client, and closes what it leaves open soon after")
     func swept() throws {
-        let bench = try RolesBench(devices: 0, strangers: 1)
+        let bench = try RolesBench(devices: 0, strangers: 1, lifetimes: Lifetimes(idle: .seconds(80)))
         let caller = try bench.pair(as: bench.names[0])
         let vault = bench.server.roles[0].shared.vault
         vault.remove(try #require(bench.server.roles[0].register.all.first).peer.conversation)
-        // Looked at every 10 s.
+        // Looked at every 10 s, an eighth of the idle time.
         bench.pass(.seconds(9))
         #expect(bench.server.roles[0].register.all.allSatisfy { !$0.isRetiring })
         bench.pass(.seconds(1))
         #expect(caller.receiveFrame() == .leaving)
         bench.pass(.seconds(4))
         #expect(carriers(bench) == 1)
-        bench.pass(.seconds(7))
+        bench.pass(.seconds(1))
         #expect(carriers(bench) == 0)
         #expect(bench.turn { caller.socket.readAll().then == .ended })
     }
