@@ -21,7 +21,8 @@ extension ClientRole {
         askAbout(carrier)
         guard carrier.phase == .idle else { return }
         if !carrier.link.hungUp, !carrier.isRetiring {
-            while let application = nextWaiting() {
+            // What it has become the shared carrier for cannot have it alone.
+            while let application = nextWaiting(sharing: carrier.phase == .shared) {
                 guard application.shares else { return open(application, on: carrier) }
                 if trunk?.takesStreams != true {
                     retireTrunk()
