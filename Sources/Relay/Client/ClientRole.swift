@@ -146,6 +146,9 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
 
     private func logOff() {
         hasLoggedOff = true
+        // Other loops may have asked for a pairing since this one had left.
+        pairer?.stop()
+        pairer = nil
         for carrier in pool.takeAll() { carrier.sayBye() }
         trunk?.sayBye()
         shared.forget()

@@ -65,7 +65,9 @@ final class Pairer: Sleeper {
         confirmDeadline?.cancel()
         attempt?.cancel()
         attempt = nil
+        let carrier = unconfirmed?.carrier
         unconfirmed = nil
+        carrier?.end(.orderly)
     }
 
     func wake(_ timer: Timer, now: Nanoseconds) {
