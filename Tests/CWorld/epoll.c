@@ -101,6 +101,18 @@ uint32_t mask_of(int fd) {
   return 0;
 }
 
+void cw_list(int process) {
+  static const char *const kinds[] = {"nothing", "socket", "epoll", "eventfd"};
+  for (int fd = FIRST_FD; fd < MOST_FDS; fd++) {
+    struct file *file = &files[fd];
+    if (file->kind == FILE_NONE || file->process != process) continue;
+    struct end *end = file->kind == FILE_SOCKET ? file->object : NULL;
+    trace("descriptor %d: %s%s, port %d, peer's port %d, %lu written, %lu read", fd, kinds[file->kind],
+          file->watches ? " watched" : "", end ? end->port : 0, end ? end->peer_port : 0,
+          end ? (unsigned long)end->written : 0, end && end->peer ? (unsigned long)end->peer->read : 0);
+  }
+}
+
 // MARK: sys/epoll.h
 
 int epoll_create1(int flags) {

@@ -13,7 +13,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 
-enum { FIRST_FD = 512, MOST_FDS = 16384, MOST_PROCESSES = 64 };
+enum { FIRST_FD = 512, MOST_FDS = 16384, MOST_PROCESSES = 1024 };
 
 enum file_kind { FILE_NONE, FILE_SOCKET, FILE_EPOLL, FILE_EVENT };
 

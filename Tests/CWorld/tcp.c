@@ -455,6 +455,19 @@ void tcp_event(struct event *event) {
   }
 }
 
+// MARK: Looking
+
+void cw_list_connections(void) {
+  for (int i = 0; i < end_count; i++) {
+    struct end *end = ends[i];
+    if (end->state != STATE_OPEN || end->is_closed || end->is_dead) continue;
+    trace("machine %d port %d to %d: written %lu sent %lu arrived %lu acked %lu read %lu%s%s%s%s%s", end->machine,
+          end->port, end->peer_port, (unsigned long)end->written, (unsigned long)end->sent, (unsigned long)end->arrived,
+          (unsigned long)end->acked, (unsigned long)end->read, end->fin ? " fin" : "", end->is_blocked ? " blocked" : "",
+          end->is_stalled ? " stalled" : "", end->wants_room ? " wants room" : "", end->is_forgotten ? " forgotten" : "");
+  }
+}
+
 // MARK: Cutting
 
 static struct end *candidate(int machine, int place) {

@@ -26,6 +26,8 @@ final class Day {
     private var targets: [Int32: Int] = [:]
     private var targetFDs: [Int32?] = []
     private let heavies: Bool
+    /// When no machine sleeps any more.
+    private var awake: UInt64 = 0
     private static let serverMachine: Int32 = 2
 
     init(_ seed: UInt64) {
@@ -34,16 +36,19 @@ final class Day {
         configuration = Configuration(&chance)
         heavies = chance.one(in: 3)
         promises.isCalm = chance.one(in: 4)
-        let sending = UInt32(chance.pick([8192, 65_536, 262_144]))
+        var magic = Payload.magic
+        cw_set_secret(&magic, 8)
+        var longest: UInt64 = 0
+        for machine in 0..<2 as Range<Int32> {
+            let delay = UInt64(chance.pick([50_000, 1_000_000, 20_000_000, 100_000_000]))
+            longest = max(longest, delay)
+            cw_set_path(machine, delay, delay / UInt64(chance.pick([2, 20])), chance.pick([0.1, 1, 10, 80]))
+        }
+        // A path must carry the largest frame within the dead-peer time.
+        let sending = UInt32(chance.pick(longest > 10_000_000 ? [131_072, 262_144] : [8192, 65_536, 262_144]))
         let receiving = UInt32(chance.pick([16_384, 65_536, 262_144]))
         cw_set_buffers(sending, receiving)
         promises.mostUnderWay = 3 * Int(sending + receiving) + 700_000
-        var magic = Payload.magic
-        cw_set_secret(&magic, 8)
-        for machine in 0..<2 as Range<Int32> {
-            let delay = UInt64(chance.pick([50_000, 1_000_000, 20_000_000, 100_000_000]))
-            cw_set_path(machine, delay, delay / UInt64(chance.pick([2, 20])), chance.pick([0.1, 1, 10, 80]))
-        }
         outside = (0..<3).map { cw_process($0) }
         cw_enter(-1)
         events = epoll_create1(0)
@@ -243,7 +248,7 @@ final class Day {
                     cw_break_path(machine)
                     after(lasts) { cw_heal_path(machine) }
                 }
-            case 7: at(time) { [self] in if let client = clients[device] { cw_suspend(client.process, 10 * lasts) } }
+            case 7: at(time) { [self] in suspend(device, 10 * lasts) }
             case 8:
                 at(time) { [self] in if let client = clients[device] { cw_starve(client.process, cw_now() + lasts) } }
             case 9: at(time) { [self] in if let server { cw_starve(server.process, cw_now() + lasts) } }
@@ -264,11 +269,18 @@ final class Day {
         }
     }
 
+    private func suspend(_ device: Int, _ duration: UInt64) {
+        guard let client = clients[device] else { return }
+        cw_suspend(client.process, duration)
+        awake = max(awake, cw_now() + duration)
+    }
+
     // MARK: The evening
 
     /// Everything is whole again; everybody comes to an end.
     private func settle() {
         for machine in 0..<2 as Range<Int32> { cw_heal_path(machine) }
+        go(until: awake)
         let end = cw_now() + 40_000_000_000 + configuration.patience
         go(until: end) { unfinished == 0 && ending.allSatisfy(\.hasEnded) && agenda.next == nil }
         for index in Service.all.indices where Service.all[index].works && targetFDs[index] == nil { listen(index) }
@@ -326,6 +338,7 @@ final class Day {
         go(until: cw_now() + 3_000_000_000)
         let left = cw_belongings(daemon.process)
         if left.descriptors != 0 || left.threads != 0 || left.semaphores != 0 {
+            cw_list(daemon.process)
             cw_fail(
                 "\(daemon.name) left \(left.descriptors) descriptors, \(left.threads) threads and \(left.semaphores) "
                     + "semaphores behind")

@@ -127,7 +127,7 @@ final class Party {
         }
         sent += taken
         movedAt = cw_now()
-        if let peer { day.promises.bounded(sent - peer.received, self) }
+        if let peer, !peer.isDone { day.promises.bounded(sent - peer.received, self) }
         return taken
     }
 

@@ -51,6 +51,11 @@ struct cw_belongings {
   int descriptors, threads, semaphores;
 };
 struct cw_belongings cw_belongings(int process);
+/// Writes the process's descriptors into the trace.
+void cw_list(int process);
+
+/// Writes all open connections into the trace.
+void cw_list_connections(void);
 
 // MARK: The way between machine 2 and another one
 
