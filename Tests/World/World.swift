@@ -17,6 +17,8 @@ import Glibc
     private var jobs = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
     private var traces = false
     private var most = 5
+    /// No process of its own: for a debugger.
+    private var isHere = false
 
     static func main() {
         beDeterministic()
@@ -25,6 +27,7 @@ import Glibc
         while let option = arguments.popFirst() {
             switch option {
             case "--trace": world.traces = true
+            case "--here": world.isHere = true
             case "--seeds", "--first", "--seed", "--jobs", "--failures":
                 guard let text = arguments.popFirst(), let value = UInt64(text) else { usage() }
                 switch option {
@@ -41,7 +44,7 @@ import Glibc
     }
 
     private static func usage() -> Never {
-        print("usage: world [--seeds N] [--first SEED] [--seed SEED [--trace]] [--jobs N] [--failures N]")
+        print("usage: world [--seeds N] [--first SEED] [--seed SEED [--trace] [--here]] [--jobs N] [--failures N]")
         exit(2)
     }
 
@@ -101,7 +104,7 @@ import Glibc
         var pipes: [Int32] = [0, 0]
         guard pipe(&pipes) == 0 else { fatalError("pipe: \(errno)") }
         fflush(nil)
-        let pid = cw_fork()
+        let pid = isHere ? 0 : cw_fork()
         guard pid >= 0 else { fatalError("fork: \(errno)") }
         guard pid == 0 else {
             close(pipes[1])
@@ -109,7 +112,7 @@ import Glibc
         }
         dup2(pipes[1], 3)
         // A day that takes so long of real time does not come to an end.
-        alarm(traces ? 600 : 60)
+        if !isHere { alarm(traces ? 600 : 60) }
         cw_begin(seed, traces)
         Day(seed).run()
         fflush(nil)

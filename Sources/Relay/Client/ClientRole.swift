@@ -149,6 +149,8 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
         // Other loops may have asked for a pairing since this one had left.
         pairer?.stop()
         pairer = nil
+        // Streams that ended while they were queued: each holds its carrier, and that this role.
+        heavy.removeAll()
         for carrier in pool.takeAll() { carrier.sayBye() }
         trunk?.sayBye()
         shared.forget()
