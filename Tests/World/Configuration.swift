@@ -11,6 +11,9 @@ struct Configuration {
     /// How long a broken stream may take until both of its ends know.
     let patience: UInt64
 
+    /// No limit of connections is within reach.
+    var isRoomy: Bool { ([server.common] + clients.map(\.common)).allSatisfy { $0.maxConnections >= 1000 } }
+
     static let serverPort: UInt16 = 7700
     static func port(_ service: Int) -> UInt16 { UInt16(5000 + service) }
     static func targetPort(_ service: Int) -> UInt16 { UInt16(6000 + service) }

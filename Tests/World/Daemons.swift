@@ -75,6 +75,18 @@ final class TestDaemon {
         return (counters.streamsOpen, counters.carriersOpen)
     }
 
+    /// What `sums` has.
+    static let counted = ["pairings", "resumes", "streams", "broken streams", "rekeys", "passes"]
+
+    /// What it has counted.
+    var sums: [UInt64] {
+        let counters = daemon?.counters() ?? Counters()
+        return [
+            counters.pairings, counters.resumes, counters.streams, counters.brokenStreams, counters.rekeys,
+            counters.passes,
+        ]
+    }
+
     /// Lets go of it, once it has ended.
     func release() { daemon = nil }
 }

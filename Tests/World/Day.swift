@@ -26,6 +26,15 @@ final class Day {
     private var targets: [Int32: Int] = [:]
     private var targetFDs: [Int32?] = []
     private let heavies: Bool
+    private let kind: Kind
+
+    private enum Kind {
+        case usual
+        /// One stream keeps everybody busy while a daemon drains.
+        case torrent
+        /// Heavy streams of both devices move at once while connections break.
+        case storm
+    }
     /// When no machine sleeps any more.
     private var awake: UInt64 = 0
     private static let serverMachine: Int32 = 2
@@ -35,7 +44,8 @@ final class Day {
         chance = Chance(seed)
         configuration = Configuration(&chance)
         heavies = chance.one(in: 3)
-        promises.isCalm = chance.one(in: 4)
+        kind = chance.one(in: 60) ? .torrent : chance.one(in: 8) ? .storm : .usual
+        promises.isCalm = chance.one(in: 4) && kind == .usual && configuration.isRoomy
         var magic = Payload.magic
         cw_set_secret(&magic, 8)
         var longest: UInt64 = 0
@@ -44,9 +54,14 @@ final class Day {
             longest = max(longest, delay)
             cw_set_path(machine, delay, delay / UInt64(chance.pick([2, 20])), chance.pick([0.1, 1, 10, 80]))
         }
+        if kind == .torrent {
+            for machine in 0..<2 as Range<Int32> { cw_set_path(machine, 50_000, 1000, 0.1) }
+        }
         // A path must carry the largest frame within the dead-peer time.
-        let sending = UInt32(chance.pick(longest > 10_000_000 ? [131_072, 262_144] : [8192, 65_536, 262_144]))
-        let receiving = UInt32(chance.pick([16_384, 65_536, 262_144]))
+        let sending = UInt32(
+            kind == .torrent
+                ? 1 << 20 : chance.pick(longest > 10_000_000 ? [131_072, 262_144] : [8192, 65_536, 262_144]))
+        let receiving = UInt32(kind == .torrent ? 1 << 20 : chance.pick([16_384, 65_536, 262_144]))
         cw_set_buffers(sending, receiving)
         promises.mostUnderWay = 3 * Int(sending + receiving) + 700_000
         outside = (0..<3).map { cw_process($0) }
@@ -70,7 +85,11 @@ final class Day {
         lookAtEverybody()
         for device in 0..<2 { tryOnce(device) }
         close()
+        cw_report(sums.map { "\($0)" }.joined(separator: " "))
     }
+
+    /// What all daemons of the day have counted, in the order of `TestDaemon.counted`.
+    private var sums = TestDaemon.counted.map { _ in UInt64(0) }
 
     // MARK: Time
 
@@ -158,10 +177,11 @@ final class Day {
         }
     }
 
-    private func begin(_ device: Int, _ service: Int) -> Party {
+    private func begin(_ device: Int, _ service: Int, _ kind: Script.Kind = .usual) -> Party {
         exchanges += 1
         nextParty += 1
-        let exchange = Exchange(seed &* 100_000 &+ exchanges, device: device, service: service, heavies: heavies)
+        let exchange = Exchange(
+            seed &* 100_000 &+ exchanges, kind, device: device, service: service, heavies: heavies)
         let party = Party(nextParty, exchange, on: self)
         if cw_traces() { cw_trace("begins: \(party.account)") }
         take(party)
@@ -232,6 +252,11 @@ final class Day {
             let service = chance.pick([0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 4])
             at(when) { [self] in _ = begin(device, service) }
         }
+        switch kind {
+        case .usual: break
+        case .torrent: torrent(moment())
+        case .storm: for _ in 0..<3 { storm(moment()) }
+        }
         guard !promises.isCalm else { return }
         for _ in 0...chance.below(6) {
             let machine = Int32(chance.below(2))
@@ -265,6 +290,28 @@ final class Day {
             default:
                 let delay = UInt64(chance.skewed(500)) * 1_000_000
                 at(time) { cw_set_path(machine, delay, delay / 4, 10) }
+            }
+        }
+    }
+
+    private func torrent(_ time: UInt64) {
+        let device = chance.below(2)
+        at(time) { [self] in _ = begin(device, 1, .torrent) }
+        let delay = UInt64(chance.below(100)) * 1_000_000
+        let isServer = chance.one(in: 2)
+        at(time + delay) { [self] in isServer ? restartServer(killing: false) : restartClient(device, killing: false) }
+    }
+
+    private func storm(_ time: UInt64) {
+        for _ in 0..<chance.within(4...12) {
+            let device = chance.below(2)
+            at(time + UInt64(chance.below(50)) * 1_000_000) { [self] in _ = begin(device, 0, .heavy) }
+        }
+        for _ in 0..<chance.within(5...25) {
+            let machine = Int32(chance.below(2))
+            let bytes = UInt64(chance.skewed(1000))
+            at(time + UInt64(chance.below(2000)) * 1_000_000) {
+                _ = cw_cut(machine, CW_CUT_RESET, bytes)
             }
         }
     }
@@ -331,6 +378,7 @@ final class Day {
     /// `daemon` has ended: everything of it must have gone.
     private func isGone(_ daemon: TestDaemon) {
         let open = daemon.open
+        sums = zip(sums, daemon.sums).map { $0 + $1 }
         if open.streams != 0 || open.carriers != 0 {
             cw_fail("\(daemon.name) ended with \(open.streams) streams and \(open.carriers) carriers open")
         }

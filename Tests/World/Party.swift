@@ -228,10 +228,10 @@ final class Exchange {
     let script: Script
     weak var target: Party?
 
-    init(_ number: UInt64, device: Int, service: Int, heavies: Bool) {
+    init(_ number: UInt64, _ kind: Script.Kind = .usual, device: Int, service: Int, heavies: Bool) {
         self.number = number
         self.device = device
         self.service = service
-        script = Script(number, heavies: heavies)
+        script = Script(number, kind, heavies: heavies)
     }
 }

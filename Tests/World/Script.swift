@@ -100,12 +100,32 @@ struct Script {
     /// It does not take long by itself.
     var isShort = true
 
-    init(_ number: UInt64, heavies: Bool) {
+    enum Kind {
+        case usual
+        /// Enough to have a loop busy for long.
+        case torrent
+        /// Enough to want a carrier of its own.
+        case heavy
+    }
+
+    init(_ number: UInt64, _ kind: Kind, heavies: Bool) {
         var chance = Chance(number &* 0xD134_2543_DE82_EF95)
         // The one for whoever only wants to know whether he is served.
         guard number != 0 else {
             app = [.send(100, pieces: 100), .expect(100), .finish, .awaitEnd]
             target = [.expect(100), .send(100, pieces: 100), .awaitEnd, .finish]
+            return
+        }
+        switch kind {
+        case .usual: break
+        case .torrent:
+            app = [.send(100_000_000, pieces: 1 << 20), .finish, .awaitEnd]
+            target = [.send(Payload.header, pieces: 16), .awaitEnd, .finish]
+            return
+        case .heavy:
+            let speaking: [Step] = [.send(300_000 + chance.below(600_000), pieces: 300_000), .finish, .awaitEnd]
+            let listening: [Step] = [.send(Payload.header, pieces: 16), .awaitEnd, .finish]
+            (app, target) = chance.one(in: 3) ? (listening, speaking) : (speaking, listening)
             return
         }
         let pieces = chance.pick([100, 1460, 16_384, 70_000, 300_000])

@@ -71,6 +71,7 @@ import Glibc
         var done = 0
         var next = 0
         var last = time(nil)
+        var sums = TestDaemon.counted.map { _ in UInt64(0) }
         while next < seeds || !children.isEmpty {
             while next < seeds, children.count < jobs, failed < most {
                 let seed = first + UInt64(next)
@@ -83,11 +84,13 @@ import Glibc
             let pid = waitpid(-1, &status, 0)
             guard let child = children.removeValue(forKey: pid) else { continue }
             done += 1
+            let said = text(child.report)
             if status != 0 {
                 failed += 1
-                print(
-                    "seed \(child.seed): \(reason(status, child.report))\n    scripts/world --seed \(child.seed) --trace"
-                )
+                print("seed \(child.seed): \(reason(status, said))\n    scripts/world --seed \(child.seed) --trace")
+            } else {
+                let numbers = said.split(separator: " ").compactMap { UInt64($0) }
+                if numbers.count == sums.count { sums = zip(sums, numbers).map { $0 + $1 } }
             }
             close(child.report)
             if time(nil) - last >= 10 {
@@ -95,7 +98,8 @@ import Glibc
                 print("world: \(done) of \(seeds) days")
             }
         }
-        print("world: \(done) days, \(failed) broken promises")
+        let counted = zip(sums, TestDaemon.counted).map { "\($0) \($1)" }.joined(separator: ", ")
+        print("world: \(done) days, \(failed) broken promises (\(counted))")
         return failed == 0
     }
 
@@ -119,10 +123,13 @@ import Glibc
         _exit(0)
     }
 
-    private func reason(_ status: Int32, _ report: Int32) -> String {
+    private func text(_ report: Int32) -> String {
         var bytes = [UInt8](repeating: 0, count: 4096)
         let count = read(report, &bytes, bytes.count)
-        let text = String(decoding: bytes[..<max(0, count)], as: UTF8.self)
+        return String(decoding: bytes[..<max(0, count)], as: UTF8.self)
+    }
+
+    private func reason(_ status: Int32, _ text: String) -> String {
         let number = status & 0x7F
         guard number != 0 else { return text.isEmpty ? "exit status \(status >> 8)" : String(text.dropLast()) }
         return number == SIGALRM ? "it does not come to an end" : "signal \(number) ended it"

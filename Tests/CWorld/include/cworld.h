@@ -25,6 +25,9 @@ uint64_t cw_now(void);
 /// Says that a promise is broken, and ends the process with status 1.
 _Noreturn void cw_fail(const char *reason);
 
+/// Tells the parent something that is no fault.
+void cw_report(const char *text);
+
 /// One line of the trace, with the time before it, if there is a trace.
 void cw_trace(const char *text);
 bool cw_traces(void);
