@@ -479,6 +479,10 @@ static struct end *candidate(int machine, int place) {
   return NULL;
 }
 
+void cw_spare(void) {
+  for (int i = 0; i < end_count; i++) ends[i]->cut_at = UINT64_MAX;
+}
+
 int cw_connections(int machine) {
   int count = 0;
   while (candidate(machine, count)) count++;

@@ -297,7 +297,7 @@ final class Day {
     private func torrent(_ time: UInt64) {
         let device = chance.below(2)
         at(time) { [self] in _ = begin(device, 1, .torrent) }
-        let delay = UInt64(chance.below(100)) * 1_000_000
+        let delay = UInt64(chance.within(100...400)) * 1_000_000
         let isServer = chance.one(in: 2)
         at(time + delay) { [self] in isServer ? restartServer(killing: false) : restartClient(device, killing: false) }
     }
@@ -327,6 +327,7 @@ final class Day {
     /// Everything is whole again; everybody comes to an end.
     private func settle() {
         for machine in 0..<2 as Range<Int32> { cw_heal_path(machine) }
+        cw_spare()
         go(until: awake)
         let end = cw_now() + 40_000_000_000 + configuration.patience
         go(until: end) { unfinished == 0 && ending.allSatisfy(\.hasEnded) && agenda.next == nil }

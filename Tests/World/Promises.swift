@@ -9,6 +9,7 @@ struct Promises {
     var mostUnderWay = 0
 
     func broken(_ what: String, _ party: Party) {
+        cw_list_connections()
         cw_fail("\(what): \(party.account); peer: \(party.peer?.account ?? "none")")
     }
 

@@ -119,7 +119,11 @@ struct Script {
         switch kind {
         case .usual: break
         case .torrent:
-            app = [.send(100_000_000, pieces: 1 << 20), .finish, .awaitEnd]
+            // Light until a daemon drains.
+            app = [
+                .send(Payload.header, pieces: 16), .expect(Payload.header), .pause(300_000_000),
+                .send(100_000_000, pieces: 1 << 20), .finish, .awaitEnd,
+            ]
             target = [.send(Payload.header, pieces: 16), .awaitEnd, .finish]
             return
         case .heavy:

@@ -83,6 +83,9 @@ enum cw_cut {
 /// there is none.
 bool cw_cut(int machine, enum cw_cut cut, uint64_t bytes);
 
+/// Cuts that have not come about will not.
+void cw_spare(void);
+
 /// Connections between `machine` and the server's.
 int cw_connections(int machine);
 
