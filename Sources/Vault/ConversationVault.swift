@@ -64,6 +64,9 @@ package protocol ConversationVault: Sendable {
     /// Ends a conversation now: its root is wiped before this returns.
     func remove(_ id: ConversationID)
 
+    /// Ends every conversation of a device now, as `remove` does, and returns how many there were.
+    @discardableResult func removeAll(of device: PublicKey) -> Int
+
     /// Removes every conversation that has expired at `now`, moves the ratchet of the others on, and returns how many
     /// were removed. To be called every so often, at least once per epoch.
     @discardableResult func sweep(at now: ContinuousClock.Instant) -> Int

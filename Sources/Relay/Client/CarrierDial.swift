@@ -39,7 +39,7 @@ final class CarrierDial: Driver, Sleeper {
     }
 
     func start() {
-        let limit = role.shared.settings.timeouts.connect.nanoseconds
+        let limit = role.settings.timeouts.connect.nanoseconds
         deadline = role.shard.arm(self, after: limit)
         let dial = ServerDial(role) { [unowned self] in dialled($0) }
         self.dial = dial
@@ -55,7 +55,7 @@ final class CarrierDial: Driver, Sleeper {
     }
 
     func wake(_ timer: Timer, now: Nanoseconds) {
-        finish(.failed(role.shared.settings.timeouts.words(connected: endpoint != nil)))
+        finish(.failed(role.settings.timeouts.words(connected: endpoint != nil)))
     }
 
     private func dialled(_ result: ServerDialResult) {
@@ -72,7 +72,7 @@ final class CarrierDial: Driver, Sleeper {
         self.endpoint = endpoint
         endpoint.driver = self
         deadline?.cancel()
-        deadline = role.shard.arm(self, after: role.shared.settings.timeouts.answer.nanoseconds)
+        deadline = role.shard.arm(self, after: role.settings.timeouts.answer.nanoseconds)
         guard let resumption = role.shared.resume(at: .now) else { return finish(.failed("no conversation")) }
         generation = resumption.generation
         let message = resumption.initiator.message

@@ -114,7 +114,7 @@ extension ClientRole {
             tell(shared.watch.unreached(why, at: shard.now))
             dialFailed()
         case .shortage(let what):
-            shard.emit(.shortage(server: shared.settings.server.description, what))
+            shard.emit(.shortage(server: settings.server.description, what))
             dialFailed()
         }
     }

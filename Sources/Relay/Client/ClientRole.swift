@@ -10,11 +10,15 @@ internal import Wire
 final class ClientRole: CarrierPasser, Host, Sleeper {
     let shard: Shard
     let shared: ClientShared
-    let timings: CarrierTimings
+    /// What holds on this loop.
+    private(set) var settings: ClientSettings
+    private(set) var timings: CarrierTimings
     let loops: Loops
     private let sockets: [(service: ServiceID, socket: ListeningSocket)]
-    private let connectionLimit: Int
-    private var listeners: [Listener] = []
+    private var connectionLimit: Int
+    private(set) var listeners: [Listener] = []
+    /// Counts among the loops that accept.
+    private var isListening = false
 
     var carriers: [Ticket: Carrier] = [:]
     // Asked for every stream. Accesses need no check at run time: neither calls anybody.
@@ -58,25 +62,33 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
         self.shard = shard
         self.loops = loops
         let settings = shared.settings
+        self.settings = settings
         timings = CarrierTimings(settings.common)
-        let share = { (whole: Int) in (whole + loops.pairs - 1) / loops.pairs }
-        // What is idle waits where streams begin.
-        let keeps = shard.kind != .heavy
-        pool = CarrierPool(
-            floor: keeps ? share(settings.pool.floor) : 0, cap: keeps ? share(settings.pool.cap) : 0)
-        connectionLimit = share(settings.common.maxConnections)
+        let (floor, cap) = Self.share(of: settings.pool, shard.kind, loops)
+        pool = CarrierPool(floor: floor, cap: cap)
+        connectionLimit = Self.share(of: settings.common.maxConnections, loops)
+    }
+
+    private static func share(of whole: Int, _ loops: Loops) -> Int { (whole + loops.pairs - 1) / loops.pairs }
+
+    /// What is idle waits where streams begin.
+    private static func share(of pool: PoolSettings, _ kind: LoopKind, _ loops: Loops) -> (floor: Int, cap: Int) {
+        kind == .heavy ? (0, 0) : (share(of: pool.floor, loops), share(of: pool.cap, loops))
+    }
+
+    /// Other settings hold from now on. Returns the idle carriers that are too many now.
+    func replaceSettings(by settings: ClientSettings) -> [Carrier] {
+        self.settings = settings
+        timings = CarrierTimings(settings.common)
+        connectionLimit = Self.share(of: settings.common.maxConnections, loops)
+        let (floor, cap) = Self.share(of: settings.pool, shard.kind, loops)
+        return pool.resize(floor: floor, cap: cap)
     }
 
     // MARK: Role
 
     func begin() {
-        for (service, socket) in sockets {
-            let shares = shared.settings.services[service]?.carrier != .own
-            let listener = Listener(socket, on: shard, for: self, service: service, sharesCarriers: shares)
-            listeners.append(listener)
-            listener.open()
-        }
-        if !sockets.isEmpty { shared.listens() }
+        listen(on: sockets)
         armUpkeep()
         if shard.index == 0 {
             let pairer = Pairer(self)
@@ -84,6 +96,22 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
             pairer.request(urgently: false)
         }
     }
+
+    /// Accepts at `sockets` too.
+    func listen(on sockets: [(service: ServiceID, socket: ListeningSocket)]) {
+        for (service, socket) in sockets {
+            let listener = Listener(
+                socket, on: shard, for: self, service: service, sharesCarriers: shares(service))
+            listeners.append(listener)
+            listener.open()
+        }
+        guard !sockets.isEmpty, !isListening else { return }
+        isListening = true
+        shared.listens()
+    }
+
+    /// Accepts no more at those of the listeners that `isGone` says of.
+    func forgetListeners(_ isGone: (Listener) -> Bool) { listeners.removeAll(where: isGone) }
 
     func drain() {
         let streams = openStreams + waiting.count
@@ -118,7 +146,8 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
 
     /// Accepts no more; `taking` those connections that the kernel has completed already.
     private func stopListening(taking: Bool) {
-        guard !listeners.isEmpty else { return }
+        guard isListening else { return }
+        isListening = false
         let all = listeners
         listeners = []
         let isLast = shared.isLastToListen()
@@ -235,7 +264,7 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
     }
 
     private func wait(_ application: Application) {
-        let settings = shared.settings.waiting
+        let settings = settings.waiting
         guard shared.waiting.wrappingAdd(1, ordering: .relaxed).oldValue < settings.most else {
             return turnAway(application, "too many are waiting for the server")
         }
@@ -373,7 +402,7 @@ final class ClientRole: CarrierPasser, Host, Sleeper {
 
     func carrier(_ carrier: Carrier, wasRefused service: ServiceID?, _ reason: CloseReason) {
         guard let service else { return }
-        shard.emit(.streamRefused(service, server: shared.settings.server.description, reason))
+        shard.emit(.streamRefused(service, server: settings.server.description, reason))
     }
 
     func carrierMayGoOn(_ carrier: Carrier) -> Bool { true }

@@ -328,7 +328,7 @@ extension ClientRole {
     // MARK: Streams in doubt
 
     /// Whether streams of `service` share carriers.
-    func shares(_ service: ServiceID) -> Bool { shared.settings.services[service]?.carrier != .own }
+    func shares(_ service: ServiceID) -> Bool { settings.services[service]?.carrier != .own }
 
     private func noteOpenings(of carrier: Carrier) {
         guard carrier.belongs(to: shared.conversation) else { return }
@@ -354,7 +354,7 @@ extension ClientRole {
             return giveUp(application, "the link to the server broke")
         }
         if doubts.conversation != id { forgetUnanswerable() }
-        let deadline = shard.now &+ shared.settings.waiting.atMost.nanoseconds
+        let deadline = shard.now &+ settings.waiting.atMost.nanoseconds
         doubts.hold(first.number, application, of: id, until: deadline)
     }
 

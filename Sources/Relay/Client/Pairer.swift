@@ -73,7 +73,7 @@ final class Pairer: Sleeper {
             retry = nil
             start()
         } else if timer === confirmDeadline {
-            let limit = role.shared.settings.timeouts.answer
+            let limit = role.settings.timeouts.answer
             unconfirmed?.carrier.lost("the server did not confirm within \(inWords(limit))")
         }
     }
@@ -95,7 +95,7 @@ final class Pairer: Sleeper {
         case .failed(let why): failed(why, retryIn: backoff.nextAfterUseless(), isFixed: true)
         case .answered(let carrier, let conversation):
             unconfirmed = (carrier, conversation)
-            confirmDeadline = role.shard.arm(self, after: role.shared.settings.timeouts.answer.nanoseconds)
+            confirmDeadline = role.shard.arm(self, after: role.settings.timeouts.answer.nanoseconds)
             role.adopt(carrier)
             carrier.advance()
         }
@@ -103,7 +103,7 @@ final class Pairer: Sleeper {
 
     private func failed(_ why: String, retryIn delay: Nanoseconds, isFixed: Bool) {
         pause(for: delay, isFixed: isFixed)
-        let server = role.shared.settings.server.description
+        let server = role.settings.server.description
         role.shard.emit(.pairingFailed(server: server, why, retryIn: .nanoseconds(delay)))
     }
 
@@ -115,7 +115,7 @@ final class Pairer: Sleeper {
         backoff.gotThrough()
         let generation = role.shared.establish(conversation)
         role.shard.counters.pairings &+= 1
-        let settings = role.shared.settings
+        let settings = role.settings
         role.shard.emit(
             .paired(
                 with: "server \(settings.serverKey.text)", at: settings.server.description,

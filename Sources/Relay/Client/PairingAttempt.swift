@@ -36,7 +36,7 @@ final class PairingAttempt: Driver, Sleeper {
     }
 
     func start() {
-        let limit = role.shared.settings.timeouts.connect.nanoseconds
+        let limit = role.settings.timeouts.connect.nanoseconds
         deadline = role.shard.arm(self, after: limit)
         let dial = ServerDial(role) { [unowned self] in dialled($0) }
         self.dial = dial
@@ -53,7 +53,7 @@ final class PairingAttempt: Driver, Sleeper {
     }
 
     func wake(_ timer: Timer, now: Nanoseconds) {
-        finish(.unreached(role.shared.settings.timeouts.words(connected: endpoint != nil)))
+        finish(.unreached(role.settings.timeouts.words(connected: endpoint != nil)))
     }
 
     private func dialled(_ result: ServerDialResult) {
@@ -63,14 +63,14 @@ final class PairingAttempt: Driver, Sleeper {
             self.endpoint = endpoint
             endpoint.driver = self
             deadline?.cancel()
-            deadline = role.shard.arm(self, after: role.shared.settings.timeouts.answer.nanoseconds)
+            deadline = role.shard.arm(self, after: role.settings.timeouts.answer.nanoseconds)
             makePair()
         case .failed(let why), .shortage(let why): finish(.unreached(why))
         }
     }
 
     private func makePair() {
-        let settings = role.shared.settings
+        let settings = role.settings
         let work: @Sendable () -> Result<Prepared, PairingError> = {
             do throws(PairingError) {
                 let initiator = try PairInitiator(identity: settings.identity, server: settings.serverKey)
@@ -99,7 +99,7 @@ final class PairingAttempt: Driver, Sleeper {
         switch reader.read(from: endpoint) {
         case .more: return
         case .useless(let why):
-            let key = role.shared.settings.identity.publicKey.text
+            let key = role.settings.identity.publicKey.text
             finish(
                 .failed(
                     "\(why); is this device's key, \(key), under `devices:` there, and `server.key` here the server's?")

@@ -27,7 +27,7 @@ final class ServerDial: Dialler {
     func start(limit: Nanoseconds) {
         let shard = role.shard
         let asked = shard.now
-        role.shared.resolver.resolve(role.shared.settings.server, for: shard, limit: limit) { [weak self] answer in
+        role.shared.resolver.resolve(role.settings.server, for: shard, limit: limit) { [weak self] answer in
             guard let self, completion != nil else { return }
             switch answer {
             case .found(let addresses):

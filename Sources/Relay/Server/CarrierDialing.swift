@@ -66,7 +66,7 @@ extension TargetSeeker {
     /// Connecting failed: tells the log what happened, and the client as much as it may know.
     func refuse(for failure: TargetFailure) {
         if let role = seekingCarrier.owner as? ServerRole, let service = soughtService {
-            let route = role.shared.route(service, for: seekingCarrier.peer.device)
+            let route = role.roster.route(service, for: seekingCarrier.peer.device)
             seekingCarrier.shard.emit(
                 .targetFailed(
                     service, target: route?.target.description ?? "?", device: role.place(of: seekingCarrier),
@@ -101,7 +101,7 @@ extension ServerRole {
     /// Whose carrier this is and where that device is, for the log.
     func place(of carrier: Carrier) -> DevicePlace {
         DevicePlace(
-            name: shared.name(of: carrier.peer.device),
+            name: roster.name(of: carrier.peer.device),
             address: carrier.link.isOpen ? SocketAddress(peerOf: carrier.link.fd)?.text : nil)
     }
 }

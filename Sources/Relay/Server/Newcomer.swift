@@ -30,7 +30,7 @@ final class Newcomer: Driver, Sleeper {
     /// Begins to listen to the connection.
     func begin() {
         endpoint.driver = self
-        deadline = role.shard.arm(self, after: shared.settings.admission.firstByte.nanoseconds)
+        deadline = role.shard.arm(self, after: role.roster.settings.admission.firstByte.nanoseconds)
     }
 
     func advance() {
@@ -44,7 +44,7 @@ final class Newcomer: Driver, Sleeper {
     }
 
     func wake(_ timer: Timer, now: Nanoseconds) {
-        let handshake = shared.settings.admission.handshake.nanoseconds
+        let handshake = role.roster.settings.admission.handshake.nanoseconds
         guard reader.hasBegun, now &- since < handshake else { return turnAway("no handshake in time") }
         deadline = role.shard.arm(self, after: since &+ handshake &- now)
     }
@@ -69,8 +69,9 @@ final class Newcomer: Driver, Sleeper {
         let answer = Answer(self)
         let mailbox = role.shard.mailbox
         let shared = shared
+        let roster = role.roster
         let isQueued = shared.pairingWorkers.run {
-            let result = Self.respond(to: message, shared)
+            let result = Self.respond(to: message, shared, roster)
             mailbox.post { _ in answer.newcomer?.answered(result) }
         }
         if !isQueued { turnAway("too many pairings under way") }
@@ -87,11 +88,13 @@ final class Newcomer: Driver, Sleeper {
         let paired: Handoff<Paired>
     }
 
-    private static func respond(to message: [UInt8], _ shared: ServerShared) -> Result<Response, PairingError> {
+    private static func respond(to message: [UInt8], _ shared: ServerShared, _ roster: Roster) -> Result<
+        Response, PairingError
+    > {
         do throws(PairingError) {
             let response = try PairResponder.respond(
-                to: message, identity: shared.identity, mint: shared.mint, lifetimes: shared.settings.conversation,
-                isKnown: { shared.devices[$0] != nil }, at: .now)
+                to: message, identity: shared.identity, mint: shared.mint, lifetimes: roster.settings.conversation,
+                isKnown: { roster.knows($0) }, at: .now)
             return .success(Response(reply: response.reply, paired: Handoff(response.paired)))
         } catch {
             return .failure(error)
@@ -107,10 +110,11 @@ final class Newcomer: Driver, Sleeper {
             }
             turnAway("\(error)")
         case .success(let response):
-            guard let paired = response.paired.take(), endpoint.sendWhole(response.reply) else {
-                return turnAway("gone before PAIRED")
-            }
+            guard let paired = response.paired.take() else { return turnAway("gone before PAIRED") }
             let peer = Peer(paired.conversation.id, paired.conversation.device)
+            // The worker asked an earlier roster, perhaps.
+            guard role.roster.knows(peer.device) else { return turnAway("the device is not configured any more") }
+            guard endpoint.sendWhole(response.reply) else { return turnAway("gone before PAIRED") }
             becomeCarrier(paired.keys, peer, storing: paired.conversation)
         }
     }
@@ -145,7 +149,7 @@ final class Newcomer: Driver, Sleeper {
         let authentic = try? shared.vault.withConversation(id, at: now) { (conversation) throws(PairingError) in
             try ResumeResponder.authenticate(message, conversation: &conversation, at: now)
         }
-        guard let authentic, shared.devices[authentic.device] != nil else { return nil }
+        guard let authentic, role.roster.knows(authentic.device) else { return nil }
         return authentic
     }
 
@@ -156,9 +160,9 @@ final class Newcomer: Driver, Sleeper {
     ) {
         deadline?.cancel()
         let carrier = Carrier(
-            side: .server, link: endpoint, keys: keys, phase: .confirming, peer: peer, timings: role.timings,
+            side: .server, link: endpoint, keys: keys, phase: .confirming, peer: peer, timings: role.roster.timings,
             shard: role.shard, owner: role)
-        let limit = since &+ shared.settings.admission.handshake.nanoseconds
+        let limit = since &+ role.roster.settings.admission.handshake.nanoseconds
         role.adopt(carrier, from: self, storing: conversation, confirmBy: limit)
     }
 }

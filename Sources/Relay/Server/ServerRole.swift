@@ -10,10 +10,11 @@ internal import Wire
 final class ServerRole: CarrierPasser, Host, Sleeper {
     let shard: Shard
     let shared: ServerShared
-    let timings: CarrierTimings
     let loops: Loops
     private let sockets: [ListeningSocket]
-    private let connectionLimit: Int
+    /// What holds on this loop.
+    private(set) var roster: Roster
+    private var connectionLimit: Int
 
     private var listeners: [Listener] = []
     private var newcomers: [Ticket: Newcomer] = [:]
@@ -34,8 +35,22 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
         self.shard = shard
         self.loops = loops
         self.sockets = sockets
-        timings = CarrierTimings(shared.settings.common)
-        connectionLimit = max(1, shared.settings.common.maxConnections / loops.pairs)
+        roster = shared.roster
+        connectionLimit = Self.share(of: roster, loops)
+    }
+
+    private static func share(of roster: Roster, _ loops: Loops) -> Int {
+        max(1, roster.settings.common.maxConnections / loops.pairs)
+    }
+
+    /// False if a later roster holds already.
+    func replaceRoster(by roster: Roster) -> Bool {
+        guard roster.version > self.roster.version else { return false }
+        self.roster = roster
+        connectionLimit = Self.share(of: roster, loops)
+        sweeper?.cancel()
+        armSweep()
+        return true
     }
 
     // MARK: Role
@@ -125,7 +140,7 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
     func adopt(_ carrier: Carrier) {
         carriers[carrier.ticket] = carrier
         let device = carrier.peer.device
-        carrier.allowance.budget = shared.budgets[device]
+        carrier.allowance.budget = roster.budgets[device]
         allowances[device, default: (carrier.allowance, 0)].carriers += 1
         if sweeper == nil { armSweep() }
     }
@@ -147,6 +162,8 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
     }
 
     func stays(_ carrier: Carrier) {}
+
+    var everyCarrier: [Carrier] { Array(carriers.values) }
 
     /// Every carrier here, and those that streams share, for tests that know which may be where.
     var register: (all: [Carrier], shared: [Carrier]) { (Array(carriers.values), trunks.values.flatMap { $0 }) }
@@ -237,11 +254,11 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
         shared.vault.withdraw(streams: numbers, in: carrier.peer.conversation, at: shard.moment)
     }
 
-    /// Where streams of `service` on this carrier go; nil if its device may not use it. Settings do not change
-    /// while the daemon runs, so the carrier remembers the last answer.
+    /// Where streams of `service` on this carrier go; nil if its device may not use it. The carrier remembers the last
+    /// answer, which holds as long as the roster that gave it.
     private func route(_ service: ServiceID, for carrier: Carrier) -> Route? {
-        if let known = carrier.route, known.service == service { return known }
-        carrier.route = shared.route(service, for: carrier.peer.device)
+        if let known = carrier.route, known.service == service, known.version == roster.version { return known }
+        carrier.route = roster.route(service, for: carrier.peer.device)
         return carrier.route
     }
 
@@ -251,6 +268,9 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
     }
 
     func takesOver(_ carrier: Carrier) {
+        // The roster may have changed while it was on its way.
+        review(carrier)
+        guard carrier.phase != .closed else { return }
         if shard.isDraining || !shared.vault.isLive(carrier.peer.conversation, at: .now) { carrier.retire() }
     }
 
@@ -276,18 +296,13 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
     func carrierLeaves(_ carrier: Carrier) { carrier.violated("LEAVING by a client") }
     func streamIsHeavy(_ stream: SharedStream) {}
 
-    func carrierMayGoOn(_ carrier: Carrier) -> Bool {
-        guard let service = carrier.service else { return shared.devices[carrier.peer.device] != nil }
-        return shared.route(service, for: carrier.peer.device) != nil
-    }
-
     func carrierSaidBye(_ carrier: Carrier) {
         let id = carrier.peer.conversation
         // Every shard of the client says so.
         defer { carrier.end(.orderly) }
         guard shared.vault.isLive(id, at: .now) else { return }
         shared.vault.remove(id)
-        shard.emit(.conversationEnded("device \(shared.name(of: carrier.peer.device)) logged off"))
+        shard.emit(.conversationEnded("device \(roster.name(of: carrier.peer.device)) logged off"))
         for mailbox in loops.mailboxes {
             mailbox.post { shard in (shard.role as? ServerRole)?.endCarriers(of: id) }
         }
@@ -332,7 +347,7 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
             sweeper = nil
             return
         }
-        let lifetimes = shared.settings.conversation
+        let lifetimes = roster.settings.conversation
         let shortest = min(lifetimes.idle, lifetimes.lifetime, lifetimes.epoch).nanoseconds
         sweeper = shard.arm(self, after: min(max(shortest / 8, 50_000_000), 10_000_000_000))
     }
