@@ -30,4 +30,7 @@ struct HeavyQueue {
             return !stream.mayMove
         }
     }
+
+    /// Lets go of all of them: each holds its carrier, and that its loop.
+    mutating func removeAll() { streams.removeAll() }
 }

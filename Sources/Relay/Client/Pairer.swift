@@ -89,7 +89,9 @@ final class Pairer: Sleeper {
         confirmDeadline?.cancel()
         attempt?.cancel()
         attempt = nil
+        let carrier = unconfirmed?.carrier
         unconfirmed = nil
+        carrier?.end(.orderly)
     }
 
     func wake(_ timer: Timer, now: Nanoseconds) {

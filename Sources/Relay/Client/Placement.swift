@@ -151,4 +151,7 @@ final class Placement {
 
     /// Heavy streams that want no carrier of their own any more are not waited for.
     func forgetTheRest() { heavy.forgetTheRest() }
+
+    /// The client has logged off: no heavy stream is waited for.
+    func forgetHeavy() { heavy.removeAll() }
 }

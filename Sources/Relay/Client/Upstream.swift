@@ -107,6 +107,10 @@ final class Upstream: ClientCarrierOwner, Sleeper {
 
     /// Says so on what is left, which ends with it.
     func logOff() {
+        // Other loops may have asked for a pairing since this one had left.
+        pairer?.stop()
+        pairer = nil
+        placement.forgetHeavy()
         for carrier in carriers.pool.takeAll() { carrier.sayBye() }
         carriers.trunk?.sayBye()
         shared.forget()

@@ -50,7 +50,9 @@ final class Caller {
 
     /// Sends RESUME; returns it.
     func sendResume() throws -> [UInt8] {
-        let message = try ResumeInitiator(conversation: &conversation!, identity: identity, at: bench.server.shards[0].moment).message
+        let message = try ResumeInitiator(
+            conversation: &conversation!, identity: identity, at: bench.server.shards[0].moment
+        ).message
         socket.write(message)
         return message
     }
