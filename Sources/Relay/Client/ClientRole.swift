@@ -10,9 +10,13 @@ final class ClientRole: CarrierPasser, Host, UpstreamOwner, Sleeper {
     let shared: ClientShared
     let loops: Loops<ClientRole>
     private let sockets: [(service: ServiceID, socket: ListeningSocket)]
-    private let connectionLimit: Int
-    private var listeners: [Listener] = []
-    private(set) lazy var upstream = Upstream(shared, on: shard, pool: emptyPool, for: self)
+    /// What holds on this loop.
+    private(set) var settings: ClientSettings
+    private var connectionLimit: Int
+    private(set) var listeners: [Listener] = []
+    /// Counts among the loops that accept.
+    private var isListening = false
+    private(set) lazy var upstream = Upstream(shared, on: shard, pool: CarrierPool(poolShare), for: self)
     // Asked for every stream. Accesses need no check at run time: it calls nobody.
     @exclusivity(unchecked) private(set) var waiting = WaitingRoom()
     /// The end of the first one's patience.
@@ -28,28 +32,45 @@ final class ClientRole: CarrierPasser, Host, UpstreamOwner, Sleeper {
         self.sockets = sockets
         self.shard = shard
         self.loops = loops
-        connectionLimit = loops.share(of: shared.settings.common.maxConnections)
+        settings = shared.settings
+        connectionLimit = loops.share(of: settings.common.maxConnections)
     }
 
-    /// What is idle waits where streams begin.
-    private var emptyPool: CarrierPool {
-        guard shard.kind != .heavy else { return CarrierPool(floor: 0, cap: 0) }
-        let whole = shared.settings.pool
-        return CarrierPool(floor: loops.share(of: whole.floor), cap: loops.share(of: whole.cap))
+    /// What this loop keeps of the pool. What is idle waits where streams begin.
+    private var poolShare: PoolSettings {
+        guard shard.kind != .heavy else { return PoolSettings(floor: 0, cap: 0) }
+        return PoolSettings(floor: loops.share(of: settings.pool.floor), cap: loops.share(of: settings.pool.cap))
+    }
+
+    /// Other settings hold from now on.
+    func replaceSettings(by settings: ClientSettings) {
+        self.settings = settings
+        connectionLimit = loops.share(of: settings.common.maxConnections)
+        upstream.adopt(settings, pool: poolShare)
     }
 
     // MARK: Role
 
     func begin() {
+        listen(on: sockets)
+        upstream.begin()
+    }
+
+    /// Accepts at `sockets` too.
+    func listen(on sockets: [(service: ServiceID, socket: ListeningSocket)]) {
         for (service, socket) in sockets {
-            let shares = shared.settings.services[service]?.carrier != .own
-            let listener = Listener(socket, on: shard, for: self, service: service, sharesCarriers: shares)
+            let listener = Listener(
+                socket, on: shard, for: self, service: service, sharesCarriers: settings.shares(service))
             listeners.append(listener)
             listener.open()
         }
-        if !sockets.isEmpty { shared.listens() }
-        upstream.begin()
+        guard !sockets.isEmpty, !isListening else { return }
+        isListening = true
+        shared.listens()
     }
+
+    /// Accepts no more at those of the listeners for which `isGone` holds.
+    func forgetListeners(where isGone: (Listener) -> Bool) { listeners.removeAll(where: isGone) }
 
     func drain() {
         ending.drain()
@@ -80,7 +101,8 @@ final class ClientRole: CarrierPasser, Host, UpstreamOwner, Sleeper {
 
     /// Accepts no more; `taking` those connections that the kernel has completed already.
     private func stopListening(taking: Bool) {
-        guard !listeners.isEmpty else { return }
+        guard isListening else { return }
+        isListening = false
         let all = listeners
         listeners = []
         let isLast = shared.isLastToListen()
@@ -127,7 +149,7 @@ final class ClientRole: CarrierPasser, Host, UpstreamOwner, Sleeper {
     }
 
     private func wait(_ application: Application) {
-        let settings = shared.settings.waiting
+        let settings = settings.waiting
         guard shared.waiting.wrappingAdd(1, ordering: .relaxed).oldValue < settings.most else {
             return turnAwayWaiting(application, "too many are waiting for the server")
         }

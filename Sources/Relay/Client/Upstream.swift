@@ -14,7 +14,8 @@ final class Upstream: ClientCarrierOwner, Sleeper {
     let shard: Shard
     let carriers: UpstreamCarriers
     private unowned let owner: any UpstreamOwner
-    private let timings: CarrierTimings
+    /// What new carriers are timed by.
+    private var timings: CarrierTimings
     private(set) lazy var dials = CarrierDials(shared, on: shard, for: self)
     private(set) lazy var doubts = Doubts(carriers, shared, on: shard, for: self)
     private(set) lazy var placement = Placement(shared, on: shard, carriers, doubts, dials, for: owner)
@@ -34,6 +35,14 @@ final class Upstream: ClientCarrierOwner, Sleeper {
         self.owner = owner
         carriers = UpstreamCarriers(pool)
         timings = CarrierTimings(shared.settings.common)
+    }
+
+    /// Other settings hold from now on; `pool` is what this loop keeps ready. Streams go on, whatever became of their
+    /// service.
+    func adopt(_ settings: ClientSettings, pool: PoolSettings) {
+        timings = CarrierTimings(settings.common)
+        for carrier in carriers.pool.resize(floor: pool.floor, cap: pool.cap) { carrier.end(.orderly) }
+        refill()
     }
 
     func begin() {
@@ -226,7 +235,7 @@ final class Upstream: ClientCarrierOwner, Sleeper {
             }
             hear(.conversationEnded(id))
         }
-        let application = Application(app, first, shares: shares(first.service))
+        let application = Application(app, first, shares: shared.settings.shares(first.service))
         guard first.refusals <= Self.patience, first.losses <= Doubts.mostLosses else {
             return owner.turnAway(application, "the server takes no stream")
         }
@@ -234,16 +243,13 @@ final class Upstream: ClientCarrierOwner, Sleeper {
     }
 
     func carrier(_ carrier: Carrier, loses app: Endpoint, _ first: FirstBytes) {
-        let application = Application(app, first, shares: shares(first.service))
+        let application = Application(app, first, shares: shared.settings.shares(first.service))
         let id = carrier.peer.conversation
         guard shared.conversation == id, !owner.ending.hasLeft, first.losses <= Doubts.mostLosses else {
             return giveUp(application, .linkBroke)
         }
         doubts.hold(first.number, application, of: id)
     }
-
-    /// Whether streams of `service` share carriers.
-    private func shares(_ service: ServiceID) -> Bool { shared.settings.services[service]?.carrier != .own }
 
     func carrier(_ carrier: Carrier, withdrew numbers: [UInt64], butNot begun: [UInt64]) {
         doubts.isAnswered(on: carrier, about: numbers, begun: begun)

@@ -8,6 +8,8 @@ internal import Vault
 final class ConversationKeeper: Sleeper {
     private let shard: Shard
     private let shared: ServerShared
+    /// The shortest that conversations here may have.
+    private var lifetimes: Lifetimes
     /// The loop's carriers that have been confirmed.
     private let carriers: () -> [Carrier]
     /// The next look at whether carriers' conversations live. None without carriers.
@@ -26,11 +28,22 @@ final class ConversationKeeper: Sleeper {
     /// Sweeps are at most so much later than due, so that those of many conversations are done together.
     private static let mostLate: Nanoseconds = 10_000_000_000
 
-    /// `carriers` are those of the loop that have been confirmed.
-    init(_ shared: ServerShared, on shard: Shard, carriers: @escaping () -> [Carrier]) {
+    /// Conversations get `lifetimes`; `carriers` are those of the loop that have been confirmed.
+    init(_ shared: ServerShared, _ lifetimes: Lifetimes, on shard: Shard, carriers: @escaping () -> [Carrier]) {
         self.shared = shared
+        self.lifetimes = lifetimes
         self.shard = shard
         self.carriers = carriers
+    }
+
+    /// New conversations get `new`. Those that began before keep theirs, and are looked after as often as before at least.
+    func adopt(_ new: Lifetimes) {
+        lifetimes = Lifetimes(
+            epoch: min(lifetimes.epoch, new.epoch), idle: min(lifetimes.idle, new.idle),
+            lifetime: min(lifetimes.lifetime, new.lifetime))
+        guard let upkeep else { return }
+        upkeep.cancel()
+        self.upkeep = shard.arm(self, after: Self.soonest)
     }
 
     /// There is a carrier: goes on if there was nothing to look after.
@@ -40,7 +53,6 @@ final class ConversationKeeper: Sleeper {
 
     /// Between two looks, if no conversation expires before: a stream counts as a use until then.
     private var usualPause: Nanoseconds {
-        let lifetimes = shared.settings.conversation
         return min(max(min(lifetimes.idle, lifetimes.lifetime).nanoseconds / 8, Self.soonest), Self.latest)
     }
 
@@ -90,7 +102,6 @@ final class ConversationKeeper: Sleeper {
     func sweepInTime() {
         shard.warnOfUnlockedSecrets()
         guard let due = shared.vault.nextSweep else { return }
-        let lifetimes = shared.settings.conversation
         let shortest = min(lifetimes.idle, lifetimes.lifetime, lifetimes.epoch).nanoseconds
         let pause = min(max(shortest / 8, Self.soonest), Self.mostLate)
         let earliest = sweptAt.map { $0 &+ pause } ?? shard.now

@@ -9,6 +9,8 @@ internal import Wire
 /// What becomes of a newcomer.
 protocol NewcomerOwner: AnyObject {
     var shard: Shard { get }
+    /// What holds now.
+    var roster: Roster { get }
     /// It was turned away, and its connection closed.
     func turnedAway(_ newcomer: Newcomer)
     /// It has proved to be `peer`: its connection, `link`, is a carrier's from now on, with `keys`. The carrier must be
@@ -44,7 +46,7 @@ final class Newcomer: Driver, Sleeper {
     /// Begins to listen to the connection.
     func begin() {
         endpoint.driver = self
-        deadline = shard.arm(self, after: shared.settings.admission.firstByte.nanoseconds)
+        deadline = shard.arm(self, after: owner.roster.settings.admission.firstByte.nanoseconds)
     }
 
     func advance() {
@@ -58,7 +60,7 @@ final class Newcomer: Driver, Sleeper {
     }
 
     func wake(_ timer: Timer, now: Nanoseconds) {
-        let handshake = shared.settings.admission.handshake.nanoseconds
+        let handshake = owner.roster.settings.admission.handshake.nanoseconds
         guard reader.hasBegun, now &- since < handshake else { return turnAway("no handshake in time") }
         deadline = shard.arm(self, after: since &+ handshake &- now)
     }
@@ -81,9 +83,9 @@ final class Newcomer: Driver, Sleeper {
         guard shared.admission.admit(address, now: shard.now) else { return turnAway("too many pairings") }
         isBeingAnswered = true
         let shared = shared
-        let moment = shard.moment
+        let (moment, roster) = (shard.moment, owner.roster)
         let isQueued = shared.pairingWorkers.ask(for: self, on: shard.mailbox) {
-            Self.respond(to: message, shared, at: moment)
+            Self.respond(to: message, shared, roster, at: moment)
         } then: { newcomer, result in
             newcomer.answered(result)
         }
@@ -96,12 +98,12 @@ final class Newcomer: Driver, Sleeper {
     }
 
     private static func respond(
-        to message: [UInt8], _ shared: ServerShared, at now: Moment
+        to message: [UInt8], _ shared: ServerShared, _ roster: Roster, at now: Moment
     ) -> Result<Response, PairingError> {
         do throws(PairingError) {
             let response = try PairResponder.respond(
-                to: message, identity: shared.identity, mint: shared.mint, lifetimes: shared.settings.conversation,
-                isKnown: { shared.devices[$0] != nil }, at: now)
+                to: message, identity: shared.identity, mint: shared.mint, lifetimes: roster.settings.conversation,
+                isKnown: { roster.knows($0) }, at: now)
             return .success(Response(reply: response.reply, paired: Handoff(response.paired)))
         } catch {
             return .failure(error)
@@ -117,10 +119,11 @@ final class Newcomer: Driver, Sleeper {
             }
             turnAway("\(error)")
         case .success(let response):
-            guard let paired = response.paired.take(), endpoint.sendWhole(response.reply) else {
-                return turnAway("gone before PAIRED")
-            }
+            guard let paired = response.paired.take() else { return turnAway("gone before PAIRED") }
             let peer = Peer(paired.conversation.id, paired.conversation.device)
+            // The worker asked an earlier roster, perhaps.
+            guard owner.roster.knows(peer.device) else { return turnAway("the device is not configured any more") }
+            guard endpoint.sendWhole(response.reply) else { return turnAway("gone before PAIRED") }
             becomeCarrier(paired.keys, peer, storing: paired.conversation)
         }
     }
@@ -154,7 +157,7 @@ final class Newcomer: Driver, Sleeper {
         let authentic = try? shared.vault.withConversation(id, at: now) { (conversation) throws(PairingError) in
             try ResumeResponder.authenticate(resume, conversation: &conversation, at: now)
         }
-        guard let authentic, shared.devices[authentic.device] != nil else { return nil }
+        guard let authentic, owner.roster.knows(authentic.device) else { return nil }
         return authentic
     }
 
@@ -164,7 +167,7 @@ final class Newcomer: Driver, Sleeper {
         _ keys: consuming CarrierKeys, _ peer: Peer, storing conversation: consuming Conversation?
     ) {
         deadline?.cancel()
-        let limit = since &+ shared.settings.admission.handshake.nanoseconds
+        let limit = since &+ owner.roster.settings.admission.handshake.nanoseconds
         owner.newcomer(self, proved: peer, endpoint, keys, storing: conversation, confirmBy: limit)
     }
 }

@@ -11,10 +11,11 @@ internal import Wire
 final class ServerRole: CarrierPasser, ServerCarrierOwner, Host, NewcomerOwner {
     let shard: Shard
     let shared: ServerShared
-    let timings: CarrierTimings
     let loops: Loops<ServerRole>
     private let sockets: [ListeningSocket]
-    private let connectionLimit: Int
+    /// What holds on this loop.
+    private(set) var roster: Roster
+    private var connectionLimit: Int
 
     private var listeners: [Listener] = []
     private var newcomers: [Ticket: Newcomer] = [:]
@@ -35,8 +36,21 @@ final class ServerRole: CarrierPasser, ServerCarrierOwner, Host, NewcomerOwner {
         self.shard = shard
         self.loops = loops
         self.sockets = sockets
-        timings = CarrierTimings(shared.settings.common)
-        connectionLimit = max(1, shared.settings.common.maxConnections / loops.pairs)
+        roster = shared.roster
+        connectionLimit = Self.share(of: roster, loops)
+    }
+
+    private static func share(of roster: Roster, _ loops: Loops<ServerRole>) -> Int {
+        max(1, roster.settings.common.maxConnections / loops.pairs)
+    }
+
+    /// False if a later roster holds already.
+    func replaceRoster(by roster: Roster) -> Bool {
+        guard roster.version > self.roster.version else { return false }
+        self.roster = roster
+        connectionLimit = Self.share(of: roster, loops)
+        keeper?.adopt(roster.settings.conversation)
+        return true
     }
 
     // MARK: Role
@@ -44,7 +58,7 @@ final class ServerRole: CarrierPasser, ServerCarrierOwner, Host, NewcomerOwner {
     func begin() {
         listeners = sockets.map { Listener($0, on: shard, for: self) }
         for listener in listeners { listener.open() }
-        let keeper = ConversationKeeper(shared, on: shard) { [unowned self] in
+        let keeper = ConversationKeeper(shared, roster.settings.conversation, on: shard) { [unowned self] in
             carriers.all.filter { !confirmations.awaits($0) }
         }
         self.keeper = keeper
@@ -92,8 +106,8 @@ final class ServerRole: CarrierPasser, ServerCarrierOwner, Host, NewcomerOwner {
     ) {
         newcomers[newcomer.ticket] = nil
         let carrier = Carrier(
-            side: .server, link: link, keys: keys, phase: .confirming, peer: peer, timings: timings, shard: shard,
-            owner: self)
+            side: .server, link: link, keys: keys, phase: .confirming, peer: peer, timings: roster.timings,
+            shard: shard, owner: self)
         confirmations.expect(carrier, from: newcomer.address, storing: conversation, by: limit)
         adopt(carrier)
         carrier.advance()
@@ -103,7 +117,7 @@ final class ServerRole: CarrierPasser, ServerCarrierOwner, Host, NewcomerOwner {
     func adopt(_ carrier: Carrier) {
         carriers.adopt(carrier)
         let device = carrier.peer.device
-        carrier.allowance.budget = shared.budgets[device]
+        carrier.allowance.budget = roster.budgets[device]
         allowances.add(carrier)
         keeper?.isNeeded()
     }
@@ -123,6 +137,9 @@ final class ServerRole: CarrierPasser, ServerCarrierOwner, Host, NewcomerOwner {
     }
 
     func stays(_ carrier: Carrier) {}
+
+    /// Every carrier here.
+    var everyCarrier: [Carrier] { carriers.all }
 
     /// Every carrier here, and those that streams share, for tests that know which may be where.
     var register: (all: [Carrier], shared: [Carrier]) { (carriers.all, trunks.all) }
@@ -209,7 +226,7 @@ final class ServerRole: CarrierPasser, ServerCarrierOwner, Host, NewcomerOwner {
         if case .noRoom(let why) = failure {
             return shard.emit(.streamTurnedDown(service, device: device, why))
         }
-        let route = shared.route(service, for: carrier.peer.device)
+        let route = roster.route(service, for: carrier.peer.device)
         shard.emit(
             .targetFailed(
                 service, target: route?.inWords(trying: tried) ?? "?", device: device,
@@ -219,7 +236,7 @@ final class ServerRole: CarrierPasser, ServerCarrierOwner, Host, NewcomerOwner {
     /// Whose carrier this is and where that device is, for the log.
     private func place(of carrier: Carrier) -> DevicePlace {
         DevicePlace(
-            name: shared.name(of: carrier.peer.device),
+            name: roster.name(of: carrier.peer.device),
             address: carrier.link.endpoint.isOpen ? SocketAddress(peerOf: carrier.link.endpoint.fd)?.text : nil)
     }
 
@@ -237,11 +254,11 @@ final class ServerRole: CarrierPasser, ServerCarrierOwner, Host, NewcomerOwner {
         shared.vault.withdraw(streams: numbers, in: carrier.peer.conversation, at: shard.moment)
     }
 
-    /// Where streams of `service` on this carrier go; nil if its device may not use it. Settings do not change
-    /// while the daemon runs, so the carrier remembers the last answer.
+    /// Where streams of `service` on this carrier go; nil if its device may not use it. The carrier remembers the last
+    /// answer, which holds as long as the roster that gave it.
     private func route(_ service: ServiceID, for carrier: Carrier) -> Route? {
-        if let known = carrier.route, known.service == service { return known }
-        carrier.route = shared.route(service, for: carrier.peer.device)
+        if let known = carrier.route, known.service == service, known.version == roster.version { return known }
+        carrier.route = roster.route(service, for: carrier.peer.device)
         return carrier.route
     }
 
@@ -251,6 +268,9 @@ final class ServerRole: CarrierPasser, ServerCarrierOwner, Host, NewcomerOwner {
     }
 
     func takesOver(_ carrier: Carrier) {
+        // The roster may have changed while it was on its way.
+        review(carrier)
+        guard carrier.phase != .closed else { return }
         if shard.isDraining || !shared.vault.isLive(carrier.peer.conversation, at: shard.moment) { carrier.retire() }
     }
 
@@ -266,18 +286,13 @@ final class ServerRole: CarrierPasser, ServerCarrierOwner, Host, NewcomerOwner {
 
     func carrierLostStream(_ carrier: Carrier) { shared.vault.touch(carrier.peer.conversation, at: shard.moment) }
 
-    func carrierMayGoOn(_ carrier: Carrier) -> Bool {
-        guard let service = carrier.service else { return shared.devices[carrier.peer.device] != nil }
-        return shared.route(service, for: carrier.peer.device) != nil
-    }
-
     func carrierSaidBye(_ carrier: Carrier) {
         let id = carrier.peer.conversation
         // Every shard of the client says so.
         defer { carrier.end(.orderly) }
         guard shared.vault.isLive(id, at: shard.moment) else { return }
         shared.vault.remove(id)
-        shard.emit(.conversationEnded("device \(shared.name(of: carrier.peer.device)) logged off"))
+        shard.emit(.conversationEnded("device \(roster.name(of: carrier.peer.device)) logged off"))
         loops.tellAll { $0.endCarriers(of: id) }
     }
 

@@ -60,7 +60,7 @@ final class RolesBench {
     private let door: ListeningSocket
     private let targets: ListeningSocket
     private let entries: [ListeningSocket]
-    private static let service = ServiceID("echo")!
+    static let service = ServiceID("echo")!
 
     /// `strangers` are configured at the server too, and have no daemon.
     init(
@@ -162,8 +162,8 @@ final class RolesBench {
 
     /// What the device `device` has of the server at the moment.
     func used(_ device: Int = 0) -> (streams: Int, bytes: Int) {
-        let shared = server.roles[0].shared
-        return shared.budgets[shared.settings.devices[device].key]?.used ?? (-1, -1)
+        let roster = server.roles[0].roster
+        return roster.budgets[roster.settings.devices[device].key]?.used ?? (-1, -1)
     }
 
     /// An application of device `device` that has sent `bytes` by the time anybody looks.
@@ -174,7 +174,10 @@ final class RolesBench {
     }
 
     /// The next connection that has come to the service, if there is one.
-    func arrival() -> TestSocket? {
+    func arrival() -> TestSocket? { arrival(at: targets) }
+
+    /// The next connection that has come to the listening socket of another service.
+    func arrival(at targets: ListeningSocket) -> TestSocket? {
         var from = sockaddr_storage()
         var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
         let accepted = ow_accept(targets.fd, &from, &length)
