@@ -34,17 +34,20 @@
         }
     }
 #else
-    package import Synchronization
+    public import Synchronization
+
+    // Public, as nothing else is: the compiler (6.3) does not specialise generic code of another module that is `package`,
+    // and a lock would cost two more calls.
 
     /// A value behind a lock. The lock is not recursive, and nothing that waits may happen while it is held.
-    package struct Guarded<Value: ~Copyable>: ~Copyable, Sendable {
+    public struct Guarded<Value: ~Copyable>: ~Copyable, Sendable {
         @usableFromInline let mutex: Mutex<Value>
 
         /// Guards `value`.
-        @inlinable @inline(__always) package init(_ value: consuming sending Value) { mutex = Mutex(value) }
+        @inlinable @inline(__always) public init(_ value: consuming sending Value) { mutex = Mutex(value) }
 
         /// Runs `body` with the value, while no other thread has it.
-        @inlinable @inline(__always) package borrowing func withLock<Result: ~Copyable, E: Error>(
+        @inlinable @inline(__always) public borrowing func withLock<Result: ~Copyable, E: Error>(
             _ body: (inout sending Value) throws(E) -> sending Result
         ) throws(E) -> sending Result {
             try mutex.withLock(body)

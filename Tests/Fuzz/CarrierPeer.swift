@@ -170,9 +170,9 @@ struct App {
     }
 
     /// Reads what has come: a prefix of what the peer sent.
-    mutating func read() {
+    mutating func read(_ most: Int = 1 << 16) {
         guard fd >= 0 else { return }
-        let count = recv(fd, scratch.baseAddress, 1 << 16, 0)
+        let count = recv(fd, scratch.baseAddress, min(most, 1 << 16), 0)
         guard count > 0 else { return }
         if !source.isUnknown {
             let came = UnsafeRawBufferPointer(rebasing: scratch[..<count])

@@ -27,8 +27,10 @@ final class CarrierRig {
         case turn
         /// An application: which, and how much in two bytes.
         case write
+        /// An application: which, and how much, in units of 257 bytes.
+        case read
         /// An application: which.
-        case read, end, close
+        case end, close
         /// The target of the oldest stream that waits for one: 0 connects, anything else is a reason.
         case answer
         /// So many tenths of a second pass.
@@ -85,10 +87,13 @@ final class CarrierRig {
             receiving: DecoderSource(entropy: Secret(count: 32), personalization: zero, prefix: prefix))
     }
 
+    /// Two ends of a connection. The first one's buffer is small, so that it is full at times.
     static func sockets() -> (Int32, Int32) {
         var ends: [Int32] = [0, 0]
         let type = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
         guard socketpair(AF_UNIX, type, 0, &ends) == 0 else { fatalError("no sockets: errno \(errno)") }
+        var small: Int32 = 1 << 13
+        setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &small, socklen_t(MemoryLayout<Int32>.size))
         return (ends[0], ends[1])
     }
 
@@ -119,7 +124,7 @@ final class CarrierRig {
         case .other: lane = 1 - lane
         case .turn: turn()
         case .write: with(bytes.byte()) { $0.write(bytes.number()) }
-        case .read: with(bytes.byte()) { $0.read() }
+        case .read: with(bytes.byte()) { $0.read((1 + Int(bytes.byte())) * 257) }
         case .end: with(bytes.byte()) { $0.shutdownWrite() }
         case .close: with(bytes.byte()) { $0.close() }
         case .answer: owner.answer(bytes.byte())

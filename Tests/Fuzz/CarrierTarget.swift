@@ -37,7 +37,7 @@ struct CarrierTarget: FuzzTarget {
         }
         let (server, client): ([UInt8], [UInt8]) = ([0], [1])
         let turn = [Act.turn.rawValue]
-        let both = turn + [Act.read.rawValue, 0] + turn
+        let both = turn + [Act.read.rawValue, 0, 255] + turn
         let confirm = server + frame(11)
         let answer = [Act.answer.rawValue, 0]
         let shared = confirm + record(1, 1) + [Act.bundle.rawValue] + turn + answer + turn
@@ -71,6 +71,14 @@ struct CarrierTarget: FuzzTarget {
             ("server-bye", confirm + frame(10) + both), ("server-ping", confirm + frame(7) + both + frame(8) + both),
             ("server-rekey", confirm + offer + both), ("server-late", shared + [Act.wait.rawValue, 200] + both),
             ("server-leaves", shared + [Act.retire.rawValue] + both + [Act.hangUp.rawValue] + both),
+            (
+                "server-backlog",
+                shared
+                    + Array(
+                        repeating: record(2, 1, count(9000)) + [Act.bundle.rawValue] + turn
+                            + [Act.read.rawValue, 0, 9] + turn, count: 12
+                    ).flatMap(\.self)
+            ),
             (
                 "client-own",
                 client + [Act.open.rawValue] + application + frame(2, [0]) + turn + fin + both + frame(4) + both

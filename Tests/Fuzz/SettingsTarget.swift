@@ -107,7 +107,10 @@ final class SettingsTarget: FuzzTarget {
             "carriers: {heartbeat: 10s, rekey: {frames: 1000, bytes: 1GiB, every: 1h}}\n",
             "log: {level: warning}\nshards: 2\n",
             "pool: {min-idle: 2, max-idle: 64}\n", "pool: {floor: 2, cap: 64}\n",
-            "waiting:\n  connections: 10\n  timeout: 10s\n", "heartbeat: 10s\n", "limits: {}\n", "nonsense: 1\n",
+            "waiting:\n  connections: 10\n  timeout: 10s\n", "heartbeat: 10s\n", "limits: {}\n",
+            "drain: 1500ms\nlog: {level: debug}\n",
+            "limits: {connections: 100, streams-per-device: 50, backlog-per-device: 3MiB}\n", "polling: off\n",
+            "nonsense: 1\n",
             "listen: x\n",
         ]
         let slips = [

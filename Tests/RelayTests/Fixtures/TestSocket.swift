@@ -5,7 +5,8 @@ import Glibc
 enum Connection: Sendable {
     case unix
     case tcp
-    /// TCP whose far end takes next to nothing that nobody reads, now or later; left alone, kernels differ in this.
+    /// TCP that takes next to nothing that nobody reads, now or later, however long the test takes; left alone, kernels
+    /// differ in this.
     case narrowTCP
 }
 
@@ -35,17 +36,19 @@ final class TestSocket {
             let type = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
             precondition(socketpair(AF_UNIX, type, 0, &ends) == 0)
         case .tcp: ends = loopback()
-        case .narrowTCP: ends = loopback(receiving: 4096)
+        case .narrowTCP: ends = loopback(buffers: 4096)
         }
         return (ends[0], ends[1])
     }
 
-    private static func loopback(receiving buffer: Int32? = nil) -> [Int32] {
+    private static func loopback(buffers buffer: Int32? = nil) -> [Int32] {
         let type = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
         let listener = socket(AF_INET, type, 0)
         let caller = socket(AF_INET, type, 0)
         if var buffer {
             setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &buffer, socklen_t(MemoryLayout<Int32>.size))
+            // A buffer that is set does not grow while a slow test looks away.
+            setsockopt(caller, SOL_SOCKET, SO_SNDBUF, &buffer, socklen_t(MemoryLayout<Int32>.size))
         }
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
