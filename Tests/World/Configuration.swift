@@ -18,12 +18,12 @@ struct Configuration {
     static func port(_ service: Int) -> UInt16 { UInt16(5000 + service) }
     static func targetPort(_ service: Int) -> UInt16 { UInt16(6000 + service) }
 
-    init(_ chance: inout Chance) {
+    init(_ chance: inout Chance, isDrainLong: Bool) {
         let identity = Identity.generate()
         let identities = [Identity.generate(), Identity.generate()]
         let heartbeat = chance.pick([1, 2, 5, 10])
         let deadAfter = heartbeat * chance.pick([2, 3, 4])
-        let drain = chance.pick([100, 1000, 4000])
+        let drain = isDrainLong ? 4000 : chance.pick([100, 1000, 4000])
         func common(_ chance: inout Chance) -> CommonSettings {
             CommonSettings(
                 shards: chance.within(1...2), polling: .off, heartbeat: .seconds(heartbeat),

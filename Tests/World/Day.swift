@@ -42,9 +42,9 @@ final class Day {
     init(_ seed: UInt64) {
         self.seed = seed
         chance = Chance(seed)
-        configuration = Configuration(&chance)
+        kind = chance.one(in: 100) ? .torrent : chance.one(in: 8) ? .storm : .usual
+        configuration = Configuration(&chance, isDrainLong: kind == .torrent)
         heavies = chance.one(in: 3)
-        kind = chance.one(in: 60) ? .torrent : chance.one(in: 8) ? .storm : .usual
         promises.isCalm = chance.one(in: 4) && kind == .usual && configuration.isRoomy
         var magic = Payload.magic
         cw_set_secret(&magic, 8)
@@ -61,7 +61,7 @@ final class Day {
         let sending = UInt32(
             kind == .torrent
                 ? 1 << 20 : chance.pick(longest > 10_000_000 ? [131_072, 262_144] : [8192, 65_536, 262_144]))
-        let receiving = UInt32(kind == .torrent ? 1 << 20 : chance.pick([16_384, 65_536, 262_144]))
+        let receiving = UInt32(kind == .torrent ? 8 << 20 : chance.pick([16_384, 65_536, 262_144]))
         cw_set_buffers(sending, receiving)
         promises.mostUnderWay = 3 * Int(sending + receiving) + 700_000
         outside = (0..<3).map { cw_process($0) }
@@ -297,7 +297,7 @@ final class Day {
     private func torrent(_ time: UInt64) {
         let device = chance.below(2)
         at(time) { [self] in _ = begin(device, 1, .torrent) }
-        let delay = UInt64(chance.within(100...400)) * 1_000_000
+        let delay = UInt64(chance.within(100...280)) * 1_000_000
         let isServer = chance.one(in: 2)
         at(time + delay) { [self] in isServer ? restartServer(killing: false) : restartClient(device, killing: false) }
     }

@@ -122,7 +122,7 @@ struct Script {
             // Light until a daemon drains.
             app = [
                 .send(Payload.header, pieces: 16), .expect(Payload.header), .pause(300_000_000),
-                .send(100_000_000, pieces: 1 << 20), .finish, .awaitEnd,
+                .send(250_000_000, pieces: 1 << 20), .finish, .awaitEnd,
             ]
             target = [.send(Payload.header, pieces: 16), .awaitEnd, .finish]
             return
