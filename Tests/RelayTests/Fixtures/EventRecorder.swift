@@ -1,10 +1,10 @@
 // What a daemon would have told its log.
-import Synchronization
+import Pairing
 
 @testable import Relay
 
 final class EventRecorder: Sendable {
-    private let events = Mutex<[String]>([])
+    private let events = Guarded<[String]>([])
 
     func add(_ event: RelayEvent) { events.withLock { $0.append("\(event)") } }
 
