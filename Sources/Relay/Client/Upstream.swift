@@ -335,6 +335,8 @@ extension Upstream: CarrierDialsOwner {
         tell(shared.watch.answers(at: shard.now))
         shard.counters.resumes &+= 1
         let carrier = carrier(on: link, .idle)
+        // Another conversation may have replaced it while this one was dialled. Its last carrier has logged it off then.
+        guard carrier.belongs(to: shared.conversation) else { return carrier.end(.orderly) }
         placement.give(carrier)
         if carrier.phase != .closed { carrier.advance() }
     }

@@ -92,6 +92,10 @@ final class ConversationKeeper: Sleeper {
 
     private func sweep(_ now: Nanoseconds) {
         sweptAt = now
+        // After the machine has slept, a conversation with a stream may not have been noted as in use for long.
+        for carrier in carriers() where carrier.hasStream {
+            shared.vault.touch(carrier.peer.conversation, at: shard.moment, isInUse: true)
+        }
         shard.handledSecrets()
         shard.warnOfUnlockedSecrets()
         let ended = shared.vault.sweep(at: shard.moment)

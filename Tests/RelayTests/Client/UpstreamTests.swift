@@ -314,6 +314,18 @@ import Wire
         #expect(far.client.phase == .closed)
     }
 
+    @Test("A carrier that was dialled in a conversation that another has replaced meanwhile serves nobody")
+    func dialledTooLate() throws {
+        let (client, upstream) = try Self.make(role, PoolSettings(floor: 0, cap: 4))
+        let (socket, _) = try client.link { link in
+            try client.establish()
+            upstream.hear(.conversationStands)
+            upstream.isOpened(link)
+        }
+        #expect(upstream.carriers.isEmpty && upstream.carriers.pool.count == 0)
+        #expect(TestSocket(socket).readAll().then == .ended)
+    }
+
     @Test("A conversation that ends takes its own carriers and no others")
     func ends() throws {
         let old = try opened()
