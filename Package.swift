@@ -95,6 +95,11 @@ let package = Package(
             name: "ladder",
             dependencies: ["Relay", "Settings", "Pairing", "Codec", "Wire", "CHarness", "CWipingHeap"],
             path: "Tests/Ladder", exclude: ["instructions.txt"], swiftSettings: house, linkerSettings: hardenedLink),
+        // Randomised days of whole daemons on a kernel in memory; scripts/world runs it. No part of the product.
+        .target(name: "CWorld", path: "Tests/CWorld", cSettings: [.treatAllWarnings(as: .error)]),
+        .executableTarget(
+            name: "world", dependencies: ["Relay", "Settings", "Pairing", "Codec", "Wire", "CWorld"],
+            path: "Tests/World", swiftSettings: house),
         .testTarget(name: "WipingHeapTests", dependencies: ["CWipingHeap"], swiftSettings: house),
         .testTarget(
             name: "CodecTests", dependencies: ["Codec", "COpenSSL", "CLinux", "CHarness"],

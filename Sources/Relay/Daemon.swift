@@ -17,22 +17,33 @@ package final class Daemon: Sendable {
         var running = 0
         var listeners: ListenerSet?
         var final = Counters()
+        var isDraining = false
+    }
+    /// What a daemon that serves is made of, to be changed while it does.
+    private struct Running {
+        var settings: Half
+        var parts: Parts?
+    }
+    private enum Parts: Sendable {
+        case server(ServerShared, Loops<ServerRole>)
+        case client(ClientShared, Loops<ClientRole>)
     }
 
-    private let half: Half
+    private let running: Guarded<Running>
     private let events: @Sendable (RelayEvent) -> Void
     private let state = Guarded(State())
     private let over = Latch()
+    private let changing = Guarded(())
 
     /// A server daemon. `events` is called from the shards' threads and must not block.
     package init(server: ServerSettings, events: @escaping @Sendable (RelayEvent) -> Void) {
-        half = .server(server)
+        running = Guarded(Running(settings: .server(server)))
         self.events = events
     }
 
     /// A client daemon. `events` is called from the shards' threads and must not block.
     package init(client: ClientSettings, events: @escaping @Sendable (RelayEvent) -> Void) {
-        half = .client(client)
+        running = Guarded(Running(settings: .client(client)))
         self.events = events
     }
 
@@ -41,7 +52,7 @@ package final class Daemon: Sendable {
     /// Binds the listeners and starts the shards; when it returns, connections are accepted at those it returns.
     /// The others, which events have told of, are tried again; it throws if there is none, and then nothing is left behind. A client does not wait for its server.
     package func start() throws(RelayError) -> [BoundListener] {
-        switch half {
+        switch settings {
         case .server(let settings): try startServer(settings)
         case .client(let settings): try startClient(settings)
         }
@@ -56,6 +67,7 @@ package final class Daemon: Sendable {
         run(loops) { shard in
             ServerRole(shared, sockets: shard.kind == .heavy ? [] : opened, shard: shard, loops: loops)
         }
+        defer { running.withLock { $0.parts = .server(shared, loops) } }
         return keepTrying(listeners)
     }
 
@@ -64,17 +76,22 @@ package final class Daemon: Sendable {
 
     private func startClient(_ settings: ClientSettings) throws(RelayError) -> [BoundListener] {
         let listeners = ListenerSet(resetting: true, events: events)
-        try listeners.open(
-            settings.services.sorted { $0.key.text < $1.key.text }.flatMap { id, service in
-                service.listen.map { .init(service: id, address: $0) }
-            })
+        try listeners.open(Self.wanted(settings))
         let loops: Loops<ClientRole> = try makeLoops(settings.common)
         let shared = ClientShared(settings, loops: loops.count)
         let opened = listeners.sockets.compactMap { service, socket in service.map { (service: $0, socket: socket) } }
         run(loops) { shard in
             ClientRole(shared, sockets: shard.kind == .heavy ? [] : opened, shard: shard, loops: loops)
         }
+        defer { running.withLock { $0.parts = .client(shared, loops) } }
         return keepTrying(listeners)
+    }
+
+    /// Where applications shall find the services, in the order of their names.
+    private static func wanted(_ settings: ClientSettings) -> [ListenerSet.Wanted] {
+        settings.services.sorted { $0.key.text < $1.key.text }.flatMap { id, service in
+            service.listen.map { .init(service: id, address: $0) }
+        }
     }
 
     /// Goes on with the listeners that could not be had; returns the others.
@@ -117,8 +134,10 @@ package final class Daemon: Sendable {
         for _ in doors { begun.wait() }
     }
 
+    private var settings: Half { running.withLock { $0.settings } }
+
     private var common: CommonSettings {
-        switch half {
+        switch settings {
         case .server(let settings): settings.common
         case .client(let settings): settings.common
         }
@@ -143,13 +162,67 @@ package final class Daemon: Sendable {
         return shard.counters
     }
 
+    // MARK: Changes
+
+    /// From now on `new` holds, as far as that goes while the daemon runs; every key says what a change of it needs
+    /// (`Effect`). If a key needs another start, nothing at all changes and the error names it. The log's level is not this
+    /// module's affair. Blocks until every loop has taken the change, for seconds at most, and while names to listen on are
+    /// looked up; may be called from any thread but a loop's.
+    @discardableResult
+    package func apply(_ new: Loaded) throws(ChangeError) -> SettingsChange {
+        // One change at a time.
+        try changing.withLock { _ throws(ChangeError) in
+            guard !state.withLock({ $0.isDraining }) else { throw .ending }
+            let (old, parts) = running.withLock { ($0.settings, $0.parts) }
+            guard let parts else { throw .notStarted }
+            switch (old, new, parts) {
+            case (.server(let old), .server(let new), .server(let server, let loops)):
+                let change = try SettingsChange(from: old, to: new).possible()
+                running.withLock { $0.settings = .server(new) }
+                if change.reachesLoops { waitForLoops { server.apply(new, to: loops, done: $0) } }
+                return change
+            case (.client(let old), .client(let new), .client(let client, let loops)):
+                let change = try SettingsChange(from: old, to: new).possible()
+                running.withLock { $0.settings = .client(new) }
+                if change.reachesLoops { apply(new, to: client, loops) }
+                return change
+            default: throw .otherKind
+            }
+        }
+    }
+
+    private func apply(_ settings: ClientSettings, to client: ClientShared, _ loops: Loops<ClientRole>) {
+        let listeners = state.withLock { $0.listeners }
+        let wanted = Self.wanted(settings)
+        let gone = listeners?.forget(notAmong: wanted) ?? []
+        waitForLoops { client.apply(settings, closing: gone, to: loops, done: $0) }
+        // Those that no loop had anything of, and those of loops that did not answer in time.
+        for socket in gone { socket.stop() }
+        let added = listeners?.add(wanted).compactMap { service, socket in
+            service.map { (service: $0, socket: socket) }
+        }
+        if let added, !added.isEmpty { waitForLoops { client.listen(on: added, of: loops, done: $0) } }
+    }
+
+    /// Waits until so many loops as `tell` says have called what it gets, but not for a loop that hangs.
+    private func waitForLoops(_ tell: (@escaping @Sendable () -> Void) -> Int) {
+        let taken = Latch()
+        for _ in 0..<tell({ taken.open() }) where !taken.wait(seconds: 2) { break }
+    }
+
+    /// Where connections can come now.
+    package var listening: [BoundListener] { state.withLock { $0.listeners }?.bound ?? [] }
+
     // MARK: End
 
     /// Begins the graceful end: nothing new is accepted, streams may finish until the configured
     /// time-out. May be called from any thread, and more than once.
     package func drain() {
         let limit = common.drain
-        state.withLock { $0.listeners }?.stop()
+        state.withLock { state in
+            state.isDraining = true
+            return state.listeners
+        }?.stop()
         for door in state.withLock({ $0.doors }) {
             door.send { $0.drain(limit: limit.nanoseconds) }
         }

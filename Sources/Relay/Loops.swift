@@ -43,6 +43,9 @@ final class Loops<R: Role>: Sendable {
         for door in doors { door.send(letter) }
     }
 
+    /// What each pair has of `whole`, rounded up.
+    func share(of whole: Int) -> Int { (whole + pairs - 1) / pairs }
+
     /// Carriers of this pair that are on its heavy loop, or on their way there. They count towards the limits of the
     /// light one.
     func carriersAway(ofPairWith index: Int) -> Int { away[index % pairs].carriers.load(ordering: .relaxed) }

@@ -2,8 +2,10 @@
 internal import Wire
 
 /// A role that keeps the carriers of its loop, and passes those that belong there to the other loop of its pair.
-protocol CarrierPasser: Role, CarrierOwner {
+protocol CarrierPasser: Role {
     var shard: Shard { get }
+    /// What looks after the carriers of this loop.
+    var carrierOwner: any CarrierOwner { get }
     /// All of this daemon's.
     var loops: Loops<Self> { get }
     /// Counts `carrier` among this loop's.
@@ -15,6 +17,10 @@ protocol CarrierPasser: Role, CarrierOwner {
     /// `carrier` came from the other loop and has been adopted; it may be closed or passed on from here, and advances
     /// afterwards otherwise.
     func takesOver(_ carrier: Carrier)
+}
+
+extension CarrierPasser where Self: CarrierOwner {
+    var carrierOwner: any CarrierOwner { self }
 }
 
 extension CarrierPasser {
@@ -38,7 +44,7 @@ extension CarrierPasser {
 
     /// A carrier comes from the other loop.
     private func take(_ parcel: CarrierParcel) {
-        guard let carrier = Carrier(continuing: parcel, on: shard, owner: self) else {
+        guard let carrier = Carrier(continuing: parcel, on: shard, owner: carrierOwner) else {
             if shard.kind == .heavy { loops.isBack(inPairWith: shard.index) }
             return
         }

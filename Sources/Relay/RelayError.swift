@@ -36,6 +36,39 @@ package enum RelayError: Error, CustomStringConvertible {
     }
 }
 
+/// Why a running daemon did not take other settings. Nothing has changed then.
+package enum ChangeError: Error, Equatable, CustomStringConvertible {
+    /// These keys need another start of the daemon.
+    case needsRestart([String])
+    /// A server's settings for a client, or the other way round.
+    case otherKind
+    /// The daemon has not been started.
+    case notStarted
+    /// The daemon drains.
+    case ending
+
+    package var description: String {
+        switch self {
+        case .needsRestart(let keys):
+            "\(keys.joined(separator: ", ")) cannot change while the daemon runs: restart it (nothing was changed)"
+        case .otherKind: "these are the settings of the other kind of daemon (nothing was changed)"
+        case .notStarted: "the daemon has not been started (nothing was changed)"
+        case .ending: "the daemon is ending (nothing was changed)"
+        }
+    }
+}
+
+extension SettingsChange {
+    /// Itself, if a running daemon can take it.
+    func possible() throws(ChangeError) -> SettingsChange {
+        guard restarts.isEmpty else { throw .needsRestart(restarts) }
+        return self
+    }
+
+    /// Whether the loops have to hear of it.
+    var reachesLoops: Bool { effect > .nothing }
+}
+
 /// The C library's words for an errno value.
 func errorText(_ error: Int32) -> String {
     String(cString: strerror(error))

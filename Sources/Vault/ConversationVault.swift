@@ -68,6 +68,9 @@ package protocol ConversationVault: Sendable {
     /// Ends a conversation now: its root is wiped before this returns.
     func remove(_ id: ConversationID)
 
+    /// Ends every conversation of a device now, as `remove` does, and returns how many there were.
+    @discardableResult func removeAll(of device: PublicKey) -> Int
+
     /// Removes every conversation that has expired at `now`, moves the ratchet of the others on, and returns how many
     /// were removed. To be called when ``nextSweep`` has come, or soon after.
     @discardableResult func sweep(at now: Moment) -> Int

@@ -93,6 +93,13 @@ package final class MemoryVault: ConversationVault {
     }
 
     @discardableResult
+    package func removeAll(of device: PublicKey) -> Int {
+        let slots = table.withLock { $0.removeAll(of: device) }
+        for slot in slots { slot.clear() }
+        return slots.count
+    }
+
+    @discardableResult
     package func sweep(at now: Moment) -> Int {
         var removed = 0
         var next: Moment?
@@ -151,6 +158,10 @@ private struct Table {
         ids[slot.device]?.removeAll { $0 == id }
         if ids[slot.device]?.isEmpty == true { ids[slot.device] = nil }
         return slot
+    }
+
+    mutating func removeAll(of device: PublicKey) -> [Slot] {
+        (ids.removeValue(forKey: device) ?? []).compactMap { slots.removeValue(forKey: $0) }
     }
 
     /// The oldest conversation of a device that has more than `limit`.

@@ -18,11 +18,11 @@ struct ReferenceTests {
     ]
 
     private static func table(of keys: [Key]) -> [String] {
-        ["| key | meaning | unit and limits | default |", "|---|---|---|---|"]
+        ["| key | meaning | unit and limits | a change applies to | default |", "|---|---|---|---|---|"]
             + keys.map { key in
                 let standard = key.standard.map { "`\($0)`" } ?? "required"
                 let limits = key.limits.isEmpty ? "" : "\(key.limits) "
-                return "| `\(key.path)` | \(key.meaning) | \(limits)| \(standard) |"
+                return "| `\(key.path)` | \(key.meaning) | \(limits)| \(key.change.appliesTo) | \(standard) |"
             }
     }
 

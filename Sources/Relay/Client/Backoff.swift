@@ -52,15 +52,9 @@ struct Backoff {
     }
 }
 
-extension Carrier {
-    /// Whether the peer or the way to it brought about this end, which came before the carrier was of use.
-    func wasEndedByPeer(_ end: CarrierEnd) -> Bool {
-        switch end {
-        case .lost: true
-        // Idle, and the peer closed.
-        case .orderly: link.hungUp
-        // One of the applications, or the server in words.
-        case .streamBroken: false
-        }
-    }
+/// A pause before the next attempt.
+struct Pause {
+    let timer: Timer
+    /// Nobody's hurry cuts it short: the server is there, and asking it costs both ends.
+    let isFixed: Bool
 }

@@ -1,101 +1,69 @@
-// Opens one further carrier ahead of need: connect, RESUME, ACCEPT. One round trip after the connection
-// stands; nothing waits for it but application connections that found the pool empty.
+// Opens one further carrier ahead of need: connect, RESUME, ACCEPT. One round trip after the connection stands; nothing
+// waits for it but application connections that found no carrier ready.
 internal import Codec
 internal import Pairing
-internal import Settings
 internal import Wire
 
 /// How opening a carrier ended.
-enum CarrierDialResult {
-    /// It is open, and confirmed with its next frame.
-    case opened(Carrier)
+enum CarrierDialResult: ~Copyable {
+    /// The server took it; it is confirmed with its next frame.
+    case opened(ProvenLink)
     /// The server does not know the conversation of this generation.
     case rejected(generation: UInt64)
-    /// The server is away, or says something that is not of this protocol.
+    /// The server is away, or sends something that is not of this protocol.
     case failed(String)
     /// This host lacks something that it takes, and what.
     case shortage(String)
 }
 
 /// One carrier on its way. `completion` is called exactly once unless it is cancelled.
-final class CarrierDial: Driver, Sleeper {
+final class CarrierDial: ApproachOwner {
     let ticket = Ticket()
-    private unowned let role: ClientRole
-    private let completion: (CarrierDial, CarrierDialResult) -> Void
-    private var dial: ServerDial?
-    private var endpoint: Endpoint?
-    private var deadline: Timer?
-    private var resumption: ClientShared.Resumption?
-    private var generation: UInt64 = 0
     /// When it began.
     let since: Nanoseconds
-    private var reader = HandshakeReader(wanted: [.accept, .reject])
-    private var isOver = false
+    private let shared: ClientShared
+    private let shard: Shard
+    private let completion: (CarrierDial, consuming CarrierDialResult) -> Void
+    private var approach: Approach?
+    private var resumption: ClientShared.Resumption?
+    private var generation: UInt64 = 0
 
-    init(_ role: ClientRole, completion: @escaping (CarrierDial, CarrierDialResult) -> Void) {
-        self.role = role
+    init(
+        _ shared: ClientShared, on shard: Shard,
+        completion: @escaping (CarrierDial, consuming CarrierDialResult) -> Void
+    ) {
+        self.shared = shared
+        self.shard = shard
         self.completion = completion
-        since = role.shard.now
+        since = shard.now
     }
 
     func start() {
-        let limit = role.shared.settings.timeouts.connect.nanoseconds
-        deadline = role.shard.arm(self, after: limit)
-        let dial = ServerDial(role) { [unowned self] in dialled($0) }
-        self.dial = dial
-        dial.start(limit: limit)
+        let approach = Approach(shared, on: shard, wanting: [.accept, .reject], for: self)
+        self.approach = approach
+        approach.start()
     }
 
     /// Ends it without calling the completion.
     func cancel() {
-        isOver = true
-        deadline?.cancel()
-        dial?.cancel()
-        endpoint?.close()
+        approach?.cancel()
+        approach = nil
+        resumption = nil
     }
 
-    func wake(_ timer: Timer, now: Nanoseconds) {
-        finish(.failed(role.shared.settings.timeouts.words(connected: endpoint != nil)))
-    }
-
-    private func dialled(_ result: ServerDialResult) {
-        dial = nil
-        switch result {
-        case .connected(let endpoint): resume(endpoint)
-        case .failed(let why): finish(.failed(why))
-        case .shortage(let what): finish(.shortage(what))
-        }
-    }
-
-    private func resume(_ endpoint: Endpoint) {
-        role.shard.handledSecrets()
-        self.endpoint = endpoint
-        endpoint.driver = self
-        deadline?.cancel()
-        deadline = role.shard.arm(self, after: role.shared.settings.timeouts.answer.nanoseconds)
-        guard let resumption = role.shared.resume(at: role.shard.moment) else {
-            return finish(.failed("no conversation"))
-        }
+    func approachIsConnected() {
+        shard.handledSecrets()
+        guard let resumption = shared.resume(at: shard.moment) else { return finish(.failed("no conversation")) }
         generation = resumption.generation
         let message = resumption.initiator.message
         self.resumption = consume resumption
-        guard endpoint.sendWhole(message) else { return finish(.failed("the server closed the connection")) }
-        advance()
+        approach?.send(message)
     }
 
-    func advance() {
-        guard !isOver, let endpoint else { return }
-        switch reader.read(from: endpoint) {
-        case .more: return
-        case .useless(let why): finish(.failed(why))
-        case .message(.accept, let message): accepted(message, endpoint)
-        case .message: finish(.rejected(generation: generation))
-        }
-    }
-
-    private func accepted(_ message: [UInt8], _ endpoint: Endpoint) {
+    func approachIsAnswered(_ kind: HandshakeKind, _ message: [UInt8]) {
+        guard kind == .accept else { return finish(.rejected(generation: generation)) }
         guard let resumption = resumption.take() else { return }
-        role.shard.handledSecrets()
+        shard.handledSecrets()
         let peer = resumption.peer
         let keys: CarrierKeys
         do throws(PairingError) {
@@ -103,18 +71,21 @@ final class CarrierDial: Driver, Sleeper {
         } catch {
             return finish(.failed("\(error)"))
         }
-        self.endpoint = nil
-        let carrier = Carrier(
-            side: .client, link: endpoint, keys: keys, phase: .idle, peer: peer, timings: role.timings,
-            shard: role.shard, owner: role)
-        carrier.due.insert(.confirm)
-        finish(.opened(carrier))
+        guard let endpoint = approach?.leave() else { return }
+        finish(.opened(ProvenLink(endpoint: endpoint, keys: keys, peer: peer)))
     }
 
-    private func finish(_ result: CarrierDialResult) {
-        guard !isOver else { return }
+    func approachFailed(_ why: ApproachFailure) {
+        switch why {
+        case .unreached(let why), .useless(let why): finish(.failed(why))
+        case .shortage(let what): finish(.shortage(what))
+        case .closed: finish(.failed("the server closed the connection"))
+        }
+    }
+
+    private func finish(_ result: consuming CarrierDialResult) {
+        guard approach != nil else { return }
         cancel()
-        resumption = nil
         completion(self, result)
     }
 }

@@ -1,18 +1,30 @@
 // Accepted, idle carriers of one shard, last used first, and how many of them are worth keeping.
+internal import Settings
 
 /// The idle carriers of one shard.
 struct CarrierPool {
     /// Carriers opened ahead of need when nothing is going on.
-    let floor: Int
+    private(set) var floor: Int
     /// Idle carriers kept at most.
-    let cap: Int
+    private(set) var cap: Int
     private var idle: [Carrier] = []
     /// The fewest that were idle at once since the last trim: what nobody needed.
     private var lowWater = 0
 
+    init(_ settings: PoolSettings) { self.init(floor: settings.floor, cap: settings.cap) }
+
     init(floor: Int, cap: Int) {
         self.floor = floor
         self.cap = cap
+    }
+
+    /// Keeps so many from now on. Returns those that are too many, the longest unused first, which are out of the pool.
+    mutating func resize(floor: Int, cap: Int) -> [Carrier] {
+        (self.floor, self.cap) = (floor, cap)
+        let surplus = Array(idle.prefix(max(0, idle.count - cap)))
+        idle.removeFirst(surplus.count)
+        lowWater = min(lowWater, idle.count)
+        return surplus
     }
 
     var count: Int { idle.count }

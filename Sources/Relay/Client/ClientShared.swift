@@ -7,7 +7,8 @@ internal import Wire
 
 /// Shared by the loops of one client.
 final class ClientShared: Sendable {
-    let settings: ClientSettings
+    private let present: Guarded<ClientSettings>
+    private let identity: Identity
     let pairingWorkers = Workers("pairing", threads: 1, capacity: 16)
     let resolver = Resolver()
     /// Application connections that wait for a carrier, on all loops.
@@ -68,10 +69,17 @@ final class ClientShared: Sendable {
     let watch: ServerWatch
 
     init(_ settings: ClientSettings, loops: Int) {
-        self.settings = settings
+        present = Guarded(settings)
+        identity = settings.identity
         watch = ServerWatch(settings.server.description)
         loopsLeft = Atomic(loops)
     }
+
+    /// What holds now, for loops that begin: a loop that serves has its own.
+    var settings: ClientSettings { present.withLock { $0 } }
+
+    /// Others hold from now on.
+    func replaceSettings(by settings: ClientSettings) { present.withLock { $0 = settings } }
 
     func nextStreamNumber() -> UInt64 { streams.wrappingAdd(1, ordering: .relaxed).newValue }
 
@@ -92,7 +100,7 @@ final class ClientShared: Sendable {
     }
 
     /// The pairing stands: the new conversation takes the old one's place. Returns its generation.
-    func establish(_ conversation: consuming Conversation) -> UInt64 {
+    @discardableResult func establish(_ conversation: consuming Conversation) -> UInt64 {
         let box = Handoff(conversation)
         return state.withLock { state in
             if let former = state.conversation?.id { state.tenures[former]?.isReplaced = true }
@@ -131,7 +139,7 @@ final class ClientShared: Sendable {
     func resume(at now: Moment) -> Resumption? {
         state.withLock { state in
             guard !state.isOver(at: now), !state.isRejected else { return nil }
-            return state.resumption(settings.identity, now)
+            return state.resumption(identity, now)
         }
     }
 

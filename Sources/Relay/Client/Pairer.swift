@@ -4,16 +4,23 @@ internal import Pairing
 internal import Settings
 internal import Synchronization
 
+/// Who wants a conversation.
+protocol PairerOwner: AnyObject {
+    /// The server has answered PAIR: what waits for its CONFIRMED on this link is the carrier that is returned.
+    func confirming(on link: consuming ProvenLink) -> Carrier
+    func tellAllLoops(_ news: UpstreamNews)
+}
+
 /// Brings about the client's conversation. Not thread-safe: it belongs to the first shard.
 final class Pairer: Sleeper {
-    private unowned let role: ClientRole
+    private let shared: ClientShared
+    private let shard: Shard
+    private unowned let owner: any PairerOwner
     private var attempt: PairingAttempt?
     /// The attempt was answered; CONFIRMED is still to come.
     private var unconfirmed: (carrier: Carrier, conversation: Handoff<Conversation>)?
     private var backoff = Backoff()
-    private var retry: Timer?
-    /// Nobody's hurry cuts this pause short: the server is there, and asking it costs both ends.
-    private var isRetryFixed = false
+    private var pause: Pause?
     private var confirmDeadline: Timer?
     private var startedAt: Nanoseconds = 0
     /// The conversation that was judged last, by its generation: one REJECT counts once.
@@ -22,23 +29,27 @@ final class Pairer: Sleeper {
     /// Attempts begin at least this far apart, however many application connections ask.
     private static let pace: Nanoseconds = 100_000_000
 
-    init(_ role: ClientRole) { self.role = role }
+    init(_ shared: ClientShared, on shard: Shard, for owner: any PairerOwner) {
+        self.shared = shared
+        self.shard = shard
+        self.owner = owner
+    }
 
     /// A conversation is wanted: `urgently` if application connections wait for it, `renewing` if one stands
     /// and another is to take its place. Otherwise a request that comes when one stands already (another
     /// shard asked a moment ago) is done.
     func request(urgently: Bool, renewing: Bool = false) {
         guard attempt == nil, unconfirmed == nil else { return }
-        guard renewing || !role.shared.hasConversation(at: role.shard.moment) else { return }
-        if let retry {
-            guard urgently, !isRetryFixed else { return }
-            retry.cancel()
-            self.retry = nil
+        guard renewing || !shared.hasConversation(at: shard.moment) else { return }
+        if let pause {
+            guard urgently, !pause.isFixed else { return }
+            pause.timer.cancel()
+            self.pause = nil
         }
-        if hasComeToNothing { return pause(for: backoff.nextAfterUseless(), isFixed: true) }
+        if hasComeToNothing { return wait(backoff.nextAfterUseless(), isFixed: true) }
         let earliest = startedAt &+ Self.pace
-        if role.shard.now < earliest, startedAt > 0 {
-            pause(for: earliest &- role.shard.now, isFixed: false)
+        if shard.now < earliest, startedAt > 0 {
+            wait(earliest &- shard.now, isFixed: false)
         } else {
             start()
         }
@@ -47,65 +58,78 @@ final class Pairer: Sleeper {
     /// Whether the server has rejected the last conversation before anything came of it. A conversation whose carriers
     /// were of use makes good what was before.
     private var hasComeToNothing: Bool {
-        let last = role.shared.lastConversation
+        let last = shared.lastConversation
         if last.wasUseful { backoff.reset() }
         guard last.generation != judged else { return false }
         judged = last.generation
         return last.isRejected && !last.wasUseful
     }
 
-    private func pause(for delay: Nanoseconds, isFixed: Bool) {
-        isRetryFixed = isFixed
-        retry = role.shard.arm(self, after: delay)
+    private func wait(_ delay: Nanoseconds, isFixed: Bool) {
+        pause = Pause(timer: shard.arm(self, after: delay), isFixed: isFixed)
+    }
+
+    /// From time to time: moves the conversation's ratchet on, renews the conversation before its time is over, and ends
+    /// it then.
+    func lookAfterConversation() {
+        shard.handledSecrets()
+        shard.warnOfUnlockedSecrets()
+        switch shared.sweep(at: shard.moment) {
+        case .unchanged: break
+        case .due: request(urgently: false, renewing: true)
+        case .ended(let why):
+            shard.emit(.conversationEnded(why))
+            owner.tellAllLoops(.conversationExpired)
+        }
     }
 
     /// Gives up.
     func stop() {
-        retry?.cancel()
+        pause?.timer.cancel()
         confirmDeadline?.cancel()
         attempt?.cancel()
         attempt = nil
+        let carrier = unconfirmed?.carrier
         unconfirmed = nil
+        carrier?.end(.orderly)
     }
 
     func wake(_ timer: Timer, now: Nanoseconds) {
-        if timer === retry {
-            retry = nil
+        if timer === pause?.timer {
+            pause = nil
             start()
         } else if timer === confirmDeadline {
-            let limit = role.shared.settings.timeouts.answer
+            let limit = shared.settings.timeouts.answer
             unconfirmed?.carrier.lost(.local(.notConfirmedBack(limit.nanoseconds)))
         }
     }
 
     private func start() {
-        startedAt = role.shard.now
-        let attempt = PairingAttempt(role) { [unowned self] in ended($0) }
+        startedAt = shard.now
+        let attempt = PairingAttempt(shared, on: shard) { [unowned self] in ended($0) }
         self.attempt = attempt
         attempt.start()
     }
 
-    private func ended(_ result: PairingResult) {
+    private func ended(_ result: consuming PairingResult) {
         attempt = nil
-        switch result {
+        switch consume result {
         case .unreached(let why):
-            if let event = role.shared.watch.unreached(why, at: role.shard.now) { role.shard.emit(event) }
-            let isInDemand = role.shared.waiting.load(ordering: .relaxed) > 0
+            if let event = shared.watch.unreached(why, at: shard.now) { shard.emit(event) }
+            let isInDemand = shared.waiting.load(ordering: .relaxed) > 0
             failed(why, retryIn: backoff.next(inDemand: isInDemand), isFixed: false)
         case .failed(let why): failed(why, retryIn: backoff.nextAfterUseless(), isFixed: true)
-        case .answered(let carrier, let conversation):
+        case .answered(let link, let conversation):
+            let carrier = owner.confirming(on: link)
             unconfirmed = (carrier, conversation)
-            confirmDeadline = role.shard.arm(self, after: role.shared.settings.timeouts.answer.nanoseconds)
-            role.shared.hasCarrier(of: carrier.peer.conversation)
-            role.adopt(carrier)
+            confirmDeadline = shard.arm(self, after: shared.settings.timeouts.answer.nanoseconds)
             carrier.advance()
         }
     }
 
     private func failed(_ why: String, retryIn delay: Nanoseconds, isFixed: Bool) {
-        pause(for: delay, isFixed: isFixed)
-        let server = role.shared.settings.server.description
-        role.shard.emit(.pairingFailed(server: server, why, retryIn: .nanoseconds(delay)))
+        wait(delay, isFixed: isFixed)
+        shard.emit(.pairingFailed(server: shared.settings.server.description, why, retryIn: .nanoseconds(delay)))
     }
 
     /// The pairing's carrier heard CONFIRMED: only now does the conversation count.
@@ -114,14 +138,14 @@ final class Pairer: Sleeper {
         unconfirmed = nil
         confirmDeadline?.cancel()
         backoff.gotThrough()
-        let generation = role.shared.establish(conversation)
-        role.shard.counters.pairings &+= 1
-        let settings = role.shared.settings
-        role.shard.emit(
+        shared.establish(conversation)
+        shard.counters.pairings &+= 1
+        let settings = shared.settings
+        shard.emit(
             .paired(
                 with: "server \(settings.serverKey.text)", at: settings.server.description,
-                .nanoseconds(role.shard.now &- startedAt)))
-        role.loops.tellAll { $0.established(generation) }
+                .nanoseconds(shard.now &- startedAt)))
+        owner.tellAllLoops(.conversationStands)
     }
 
     /// A carrier ended; if it was the pairing's, the pairing failed.

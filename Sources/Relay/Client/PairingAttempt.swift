@@ -6,9 +6,9 @@ internal import Settings
 internal import Wire
 
 /// How an attempt ended.
-enum PairingResult {
-    /// The pairing stands on the client's side; the carrier has CONFIRM due and waits for CONFIRMED.
-    case answered(Carrier, Handoff<Conversation>)
+enum PairingResult: ~Copyable {
+    /// The pairing stands on the client's side; the carrier has to send CONFIRM, and waits for CONFIRMED.
+    case answered(ProvenLink, Handoff<Conversation>)
     /// The server could not be reached, or does not answer.
     case unreached(String)
     /// The server was reached, and it came to nothing.
@@ -16,62 +16,39 @@ enum PairingResult {
 }
 
 /// One attempt. `completion` is called exactly once unless it is cancelled.
-final class PairingAttempt: Driver, Sleeper {
-    private unowned let role: ClientRole
-    private let completion: (PairingResult) -> Void
-    private var dial: ServerDial?
-    private var endpoint: Endpoint?
-    private var deadline: Timer?
+final class PairingAttempt: ApproachOwner {
+    private let shared: ClientShared
+    private let shard: Shard
+    private let completion: (consuming PairingResult) -> Void
+    private var approach: Approach?
     private var initiator: Handoff<PairInitiator>?
-    private var reader = HandshakeReader(wanted: [.paired])
     /// When PAIR left. The client counts the conversation's time from here, so that it never believes in
     /// one that the server, which counts from PAIR's arrival, has given up.
     private var sentAt: Moment
-    private var isAnswered = false
-    private var isOver = false
 
-    init(_ role: ClientRole, completion: @escaping (PairingResult) -> Void) {
-        self.role = role
+    init(_ shared: ClientShared, on shard: Shard, completion: @escaping (consuming PairingResult) -> Void) {
+        self.shared = shared
+        self.shard = shard
         self.completion = completion
-        sentAt = role.shard.moment
+        sentAt = shard.moment
     }
 
     func start() {
-        let limit = role.shared.settings.timeouts.connect.nanoseconds
-        deadline = role.shard.arm(self, after: limit)
-        let dial = ServerDial(role) { [unowned self] in dialled($0) }
-        self.dial = dial
-        dial.start(limit: limit)
+        let approach = Approach(shared, on: shard, wanting: [.paired], for: self)
+        self.approach = approach
+        approach.start()
     }
 
     /// Ends it without calling the completion.
     func cancel() {
-        isOver = true
-        deadline?.cancel()
-        dial?.cancel()
-        endpoint?.close()
+        approach?.cancel()
+        approach = nil
         initiator = nil
     }
 
-    func wake(_ timer: Timer, now: Nanoseconds) {
-        finish(.unreached(role.shared.settings.timeouts.words(connected: endpoint != nil)))
-    }
-
-    private func dialled(_ result: ServerDialResult) {
-        dial = nil
-        switch result {
-        case .connected(let endpoint):
-            self.endpoint = endpoint
-            endpoint.driver = self
-            deadline?.cancel()
-            deadline = role.shard.arm(self, after: role.shared.settings.timeouts.answer.nanoseconds)
-            makePair()
-        case .failed(let why), .shortage(let why): finish(.unreached(why))
-        }
-    }
-
-    private func makePair() {
-        let settings = role.shared.settings
+    /// Makes PAIR.
+    func approachIsConnected() {
+        let settings = shared.settings
         let work: @Sendable () -> Result<Prepared, PairingError> = {
             do throws(PairingError) {
                 let initiator = try PairInitiator(identity: settings.identity, server: settings.serverKey)
@@ -83,35 +60,14 @@ final class PairingAttempt: Driver, Sleeper {
         }
         onWorker(work) { attempt, prepared in
             attempt.initiator = prepared.initiator
-            attempt.send(prepared.message)
+            attempt.sentAt = attempt.shard.moment
+            attempt.approach?.send(prepared.message)
         }
     }
 
-    private func send(_ message: [UInt8]) {
-        sentAt = role.shard.moment
-        guard let endpoint, endpoint.sendWhole(message) else {
-            return finish(.failed("the server closed the connection"))
-        }
-        advance()
-    }
-
-    func advance() {
-        guard !isOver, !isAnswered, initiator != nil, let endpoint else { return }
-        switch reader.read(from: endpoint) {
-        case .more: return
-        case .useless(let why):
-            let key = role.shared.settings.identity.publicKey.text
-            finish(
-                .failed(
-                    "\(why); is this device's key, \(key), under `devices:` there, and `server.key` here the server's?")
-            )
-        case .message(_, let reply): answered(reply)
-        }
-    }
-
-    private func answered(_ reply: [UInt8]) {
+    /// Makes the conversation of PAIRED.
+    func approachIsAnswered(_ kind: HandshakeKind, _ reply: [UInt8]) {
         guard let initiator else { return }
-        isAnswered = true
         let sentAt = sentAt
         let work: @Sendable () -> Result<Handoff<Paired>, PairingError> = {
             guard let initiator = initiator.take() else { return .failure(.local(.wrongConversation)) }
@@ -124,19 +80,30 @@ final class PairingAttempt: Driver, Sleeper {
         onWorker(work) { attempt, paired in attempt.finish(with: paired) }
     }
 
-    private func finish(with box: Handoff<Paired>) {
-        guard let endpoint, let paired = box.take() else { return finish(.failed("the connection broke")) }
-        self.endpoint = nil
-        let peer = Peer(paired.conversation.id, paired.conversation.device)
-        let carrier = Carrier(
-            side: .client, link: endpoint, keys: paired.keys, phase: .confirming, peer: peer, timings: role.timings,
-            shard: role.shard, owner: role)
-        carrier.due.insert(.confirm)
-        finish(.answered(carrier, Handoff(paired.conversation)))
+    func approachFailed(_ why: ApproachFailure) {
+        switch why {
+        case .unreached(let why), .shortage(let why): finish(.unreached(why))
+        case .closed: finish(.failed("the server closed the connection"))
+        case .useless(let why):
+            let key = shared.settings.identity.publicKey.text
+            finish(
+                .failed(
+                    "\(why); is this device's key, \(key), under `devices:` there, and `server.key` here the server's?")
+            )
+        }
     }
 
-    private func finish(_ result: PairingResult) {
-        guard !isOver else { return }
+    private func finish(with box: Handoff<Paired>) {
+        guard let paired = box.take(), let endpoint = approach?.leave() else {
+            return finish(.failed("the connection broke"))
+        }
+        let peer = Peer(paired.conversation.id, paired.conversation.device)
+        finish(
+            .answered(ProvenLink(endpoint: endpoint, keys: paired.keys, peer: peer), Handoff(paired.conversation)))
+    }
+
+    private func finish(_ result: consuming PairingResult) {
+        guard approach != nil else { return }
         cancel()
         completion(result)
     }
@@ -152,8 +119,8 @@ final class PairingAttempt: Driver, Sleeper {
         _ work: @escaping @Sendable () -> Result<Value, PairingError>,
         then completion: @escaping @Sendable (PairingAttempt, Value) -> Void
     ) {
-        let isQueued = role.shared.pairingWorkers.ask(for: self, on: role.shard.mailbox, work) { attempt, result in
-            guard !attempt.isOver else { return }
+        let isQueued = shared.pairingWorkers.ask(for: self, on: shard.mailbox, work) { attempt, result in
+            guard attempt.approach != nil else { return }
             switch result {
             case .success(let value): completion(attempt, value)
             case .failure(let error): attempt.finish(.failed("\(error)"))

@@ -12,6 +12,19 @@ struct Application {
     let shares: Bool
     /// What it sent to a server that refused it because the conversation was over.
     var first: FirstBytes?
+
+    init(endpoint: Endpoint, service: ServiceID, source: SourceAddress, shares: Bool) {
+        self.endpoint = endpoint
+        self.service = service
+        self.source = source
+        self.shares = shares
+    }
+
+    /// The application of a stream that did not begin, though it was opened with `first`.
+    init(_ endpoint: Endpoint, _ first: FirstBytes, shares: Bool) {
+        self.init(endpoint: endpoint, service: first.service, source: first.source, shares: shares)
+        self.first = first
+    }
 }
 
 /// The waiting applications of one shard, first come, first served.
@@ -26,6 +39,8 @@ struct WaitingRoom {
     /// How many of them want a carrier of their own.
     private(set) var unshared = 0
     var isEmpty: Bool { seats.isEmpty }
+    /// Carriers that they need: those who share need one between them.
+    var carriers: Int { unshared + (count > unshared ? 1 : 0) }
     /// When the first one's patience ends.
     var nextDeadline: Nanoseconds? { seats.first?.deadline }
 

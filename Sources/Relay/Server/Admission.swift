@@ -13,10 +13,20 @@ final class Admission: Sendable {
     private struct Buckets {
         var of: [[UInt8]: Bucket] = [:]
         var sweptAt: Nanoseconds = 0
+        var rate: Double
+        var burst: Double
+
+        init(_ settings: AdmissionSettings) {
+            rate = Double(settings.pairRate)
+            burst = Double(settings.pairBurst)
+        }
+
+        func filled(_ bucket: Bucket, _ now: Nanoseconds) -> Bucket {
+            let seconds = Double(now &- min(bucket.filledAt, now)) / 1e9
+            return Bucket(tokens: min(burst, bucket.tokens + seconds * rate), filledAt: now)
+        }
     }
-    private let buckets = Guarded(Buckets())
-    private let rate: Double
-    private let burst: Double
+    private let buckets: Guarded<Buckets>
     /// Prefixes remembered at once. When the table is full, full buckets (which say nothing) go; if
     /// none is full, the newcomer is turned away: a flood from everywhere must not grow memory.
     private static let capacity = 16_384
@@ -24,8 +34,12 @@ final class Admission: Sendable {
     private static let sweepPause: Nanoseconds = 100_000_000
 
     init(_ settings: AdmissionSettings) {
-        rate = Double(settings.pairRate)
-        burst = Double(settings.pairBurst)
+        buckets = Guarded(Buckets(settings))
+    }
+
+    /// Other limits hold from now on. Nobody has more tokens than the new burst; what was used up stays used up.
+    func limit(to settings: AdmissionSettings) {
+        buckets.withLock { ($0.rate, $0.burst) = (Double(settings.pairRate), Double(settings.pairBurst)) }
     }
 
     /// Takes a token for a peer at `address`; false if there is none. Peers on unix sockets are local
@@ -36,10 +50,12 @@ final class Admission: Sendable {
             if buckets.of[prefix] == nil, buckets.of.count >= Self.capacity {
                 guard now &- buckets.sweptAt >= Self.sweepPause || buckets.sweptAt == 0 else { return false }
                 buckets.sweptAt = now
-                buckets.of = buckets.of.filter { filled($0.value, now).tokens < burst }
+                let all = buckets
+                buckets.of = all.of.filter { all.filled($0.value, now).tokens < all.burst }
                 guard buckets.of.count < Self.capacity else { return false }
             }
-            var bucket = filled(buckets.of[prefix] ?? Bucket(tokens: burst, filledAt: now), now)
+            let stored = buckets.of[prefix] ?? Bucket(tokens: buckets.burst, filledAt: now)
+            var bucket = buckets.filled(stored, now)
             defer { buckets.of[prefix] = bucket }
             guard bucket.tokens >= 1 else { return false }
             bucket.tokens -= 1
@@ -52,18 +68,13 @@ final class Admission: Sendable {
         guard let prefix = prefix(of: address) else { return }
         buckets.withLock { buckets in
             // A bucket that is not there any more is a full one.
-            guard var bucket = buckets.of[prefix].map({ filled($0, now) }) else { return }
-            bucket.tokens = min(burst, bucket.tokens + 1)
+            guard var bucket = buckets.of[prefix].map({ buckets.filled($0, now) }) else { return }
+            bucket.tokens = min(buckets.burst, bucket.tokens + 1)
             buckets.of[prefix] = bucket
         }
     }
 
     private func prefix(of address: SocketAddress) -> [UInt8]? {
         address.ipBytes.map { Array($0.prefix($0.count == 4 ? 3 : 6)) }
-    }
-
-    private func filled(_ bucket: Bucket, _ now: Nanoseconds) -> Bucket {
-        let seconds = Double(now &- min(bucket.filledAt, now)) / 1e9
-        return Bucket(tokens: min(burst, bucket.tokens + seconds * rate), filledAt: now)
     }
 }

@@ -61,6 +61,8 @@ extension ServerRole {
             return
         }
         carrier.takeOver(stream)
+        // The roster may have changed while the stream was on its way.
+        review(carrier)
     }
 }
 

@@ -6,10 +6,25 @@ internal import Settings
 internal import Vault
 internal import Wire
 
+/// What becomes of a newcomer.
+protocol NewcomerOwner: AnyObject {
+    var shard: Shard { get }
+    /// What holds now.
+    var roster: Roster { get }
+    /// It was turned away, and its connection closed.
+    func turnedAway(_ newcomer: Newcomer)
+    /// It has proved to be `peer`: its connection, `link`, is a carrier's from now on, with `keys`. The carrier must be
+    /// confirmed by the moment `limit`; `conversation` is stored then, if there is one.
+    func newcomer(
+        _ newcomer: Newcomer, proved peer: Peer, _ link: Endpoint, _ keys: consuming CarrierKeys,
+        storing conversation: consuming Conversation?, confirmBy limit: Nanoseconds)
+}
+
 /// A fresh connection to the server, until it is a carrier. Not thread-safe: it belongs to one shard.
 final class Newcomer: Driver, Sleeper {
     let ticket = Ticket()
-    private unowned let role: ServerRole
+    private unowned let owner: any NewcomerOwner
+    private let shard: Shard
     private let shared: ServerShared
     private let endpoint: Endpoint
     let address: SocketAddress
@@ -19,18 +34,19 @@ final class Newcomer: Driver, Sleeper {
     /// PAIR is with a worker: nothing is read meanwhile.
     private var isBeingAnswered = false
 
-    init(_ endpoint: Endpoint, from address: SocketAddress, role: ServerRole) {
+    init(_ endpoint: Endpoint, from address: SocketAddress, _ shared: ServerShared, owner: any NewcomerOwner) {
         self.endpoint = endpoint
         self.address = address
-        self.role = role
-        shared = role.shared
-        since = role.shard.now
+        self.shared = shared
+        self.owner = owner
+        shard = owner.shard
+        since = shard.now
     }
 
     /// Begins to listen to the connection.
     func begin() {
         endpoint.driver = self
-        deadline = role.shard.arm(self, after: shared.settings.admission.firstByte.nanoseconds)
+        deadline = shard.arm(self, after: owner.roster.settings.admission.firstByte.nanoseconds)
     }
 
     func advance() {
@@ -44,18 +60,18 @@ final class Newcomer: Driver, Sleeper {
     }
 
     func wake(_ timer: Timer, now: Nanoseconds) {
-        let handshake = shared.settings.admission.handshake.nanoseconds
+        let handshake = owner.roster.settings.admission.handshake.nanoseconds
         guard reader.hasBegun, now &- since < handshake else { return turnAway("no handshake in time") }
-        deadline = role.shard.arm(self, after: since &+ handshake &- now)
+        deadline = shard.arm(self, after: since &+ handshake &- now)
     }
 
     /// Closes without a word.
     func turnAway(_ why: String) {
         deadline?.cancel()
         endpoint.close()
-        role.shard.counters.strangers &+= 1
-        role.shard.emit(.stranger(address.text, why))
-        role.gone(self)
+        shard.counters.strangers &+= 1
+        shard.emit(.stranger(address.text, why))
+        owner.turnedAway(self)
     }
 
     // MARK: PAIR
@@ -64,12 +80,12 @@ final class Newcomer: Driver, Sleeper {
         guard PairResponder.hasValidMac(message, server: shared.identity.publicKey) else {
             return turnAway("wrong mac1")
         }
-        guard shared.admission.admit(address, now: role.shard.now) else { return turnAway("too many pairings") }
+        guard shared.admission.admit(address, now: shard.now) else { return turnAway("too many pairings") }
         isBeingAnswered = true
         let shared = shared
-        let moment = role.shard.moment
-        let isQueued = shared.pairingWorkers.ask(for: self, on: role.shard.mailbox) {
-            Self.respond(to: message, shared, at: moment)
+        let (moment, roster) = (shard.moment, owner.roster)
+        let isQueued = shared.pairingWorkers.ask(for: self, on: shard.mailbox) {
+            Self.respond(to: message, shared, roster, at: moment)
         } then: { newcomer, result in
             newcomer.answered(result)
         }
@@ -82,12 +98,12 @@ final class Newcomer: Driver, Sleeper {
     }
 
     private static func respond(
-        to message: [UInt8], _ shared: ServerShared, at now: Moment
+        to message: [UInt8], _ shared: ServerShared, _ roster: Roster, at now: Moment
     ) -> Result<Response, PairingError> {
         do throws(PairingError) {
             let response = try PairResponder.respond(
-                to: message, identity: shared.identity, mint: shared.mint, lifetimes: shared.settings.conversation,
-                isKnown: { shared.devices[$0] != nil }, at: now)
+                to: message, identity: shared.identity, mint: shared.mint, lifetimes: roster.settings.conversation,
+                isKnown: { roster.knows($0) }, at: now)
             return .success(Response(reply: response.reply, paired: Handoff(response.paired)))
         } catch {
             return .failure(error)
@@ -99,14 +115,15 @@ final class Newcomer: Driver, Sleeper {
         switch result {
         case .failure(let error):
             if case .peer(.unknownDevice(let key)) = error {
-                role.shard.emit(.unknownDevice(key, from: address.text))
+                shard.emit(.unknownDevice(key, from: address.text))
             }
             turnAway("\(error)")
         case .success(let response):
-            guard let paired = response.paired.take(), endpoint.sendWhole(response.reply) else {
-                return turnAway("gone before PAIRED")
-            }
+            guard let paired = response.paired.take() else { return turnAway("gone before PAIRED") }
             let peer = Peer(paired.conversation.id, paired.conversation.device)
+            // The worker asked an earlier roster, perhaps.
+            guard owner.roster.knows(peer.device) else { return turnAway("the device is not configured any more") }
+            guard endpoint.sendWhole(response.reply) else { return turnAway("gone before PAIRED") }
             becomeCarrier(paired.keys, peer, storing: paired.conversation)
         }
     }
@@ -114,7 +131,7 @@ final class Newcomer: Driver, Sleeper {
     // MARK: RESUME
 
     private func resume(_ message: [UInt8]) {
-        role.shard.handledSecrets()
+        shard.handledSecrets()
         guard let resume = try? ReceivedResume(message, server: shared.identity.publicKey) else {
             return turnAway("wrong mac1")
         }
@@ -136,11 +153,11 @@ final class Newcomer: Driver, Sleeper {
 
     /// The cheap half, under the vault's lock: whether the peer holds the root.
     private func authenticate(_ resume: ReceivedResume) -> AuthenticResume? {
-        let (id, now) = (resume.conversationID, role.shard.moment)
+        let (id, now) = (resume.conversationID, shard.moment)
         let authentic = try? shared.vault.withConversation(id, at: now) { (conversation) throws(PairingError) in
             try ResumeResponder.authenticate(resume, conversation: &conversation, at: now)
         }
-        guard let authentic, shared.devices[authentic.device] != nil else { return nil }
+        guard let authentic, owner.roster.knows(authentic.device) else { return nil }
         return authentic
     }
 
@@ -150,10 +167,7 @@ final class Newcomer: Driver, Sleeper {
         _ keys: consuming CarrierKeys, _ peer: Peer, storing conversation: consuming Conversation?
     ) {
         deadline?.cancel()
-        let carrier = Carrier(
-            side: .server, link: endpoint, keys: keys, phase: .confirming, peer: peer, timings: role.timings,
-            shard: role.shard, owner: role)
-        let limit = since &+ shared.settings.admission.handshake.nanoseconds
-        role.adopt(carrier, from: self, storing: conversation, confirmBy: limit)
+        let limit = since &+ owner.roster.settings.admission.handshake.nanoseconds
+        owner.newcomer(self, proved: peer, endpoint, keys, storing: conversation, confirmBy: limit)
     }
 }

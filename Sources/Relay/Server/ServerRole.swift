@@ -1,5 +1,6 @@
 // One loop's share of the server: accepts, lets newcomers prove themselves, dials targets for streams,
 // and lets conversations end when they must. A loop for heavy streams accepts nobody.
+internal import Codec
 internal import Glibc
 internal import Pairing
 internal import Settings
@@ -7,29 +8,25 @@ internal import Vault
 internal import Wire
 
 /// The server on one loop. Not thread-safe.
-final class ServerRole: CarrierPasser, Host, Sleeper {
+final class ServerRole: CarrierPasser, ServerCarrierOwner, Host, NewcomerOwner {
     let shard: Shard
     let shared: ServerShared
-    let timings: CarrierTimings
     let loops: Loops<ServerRole>
     private let sockets: [ListeningSocket]
-    private let connectionLimit: Int
+    /// What holds on this loop.
+    private(set) var roster: Roster
+    private var connectionLimit: Int
 
     private var listeners: [Listener] = []
     private var newcomers: [Ticket: Newcomer] = [:]
-    private var carriers: [Ticket: Carrier] = [:]
-    /// Those that are shared, by conversation.
-    private var trunks: [ConversationID: [Carrier]] = [:]
+    private var carriers = CarrierTable()
+    /// Those that streams share.
+    private var trunks = Trunks()
     /// What each device may cost, as long as it has carriers here.
-    private var allowances: [PublicKey: (allowance: Allowance, carriers: Int)] = [:]
-    /// What new carriers still have to say, by carrier.
-    private var confirmations: [Ticket: Confirmation] = [:]
-    /// The next look at whether carriers' conversations live. None without carriers.
-    private var upkeep: Timer?
-    /// The vault's next sweep, on the first loop. None without conversations.
-    private var sweeper: Timer?
-    private var sweepsAt: Nanoseconds = 0
-    private var sweptAt: Nanoseconds?
+    private var allowances = Allowances()
+    /// What new carriers still have to say.
+    private var confirmations = Confirmations()
+    private var keeper: ConversationKeeper?
     /// No carrier will come from another loop any more.
     private var everybodyDrained = false
 
@@ -39,8 +36,21 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
         self.shard = shard
         self.loops = loops
         self.sockets = sockets
-        timings = CarrierTimings(shared.settings.common)
-        connectionLimit = max(1, shared.settings.common.maxConnections / loops.pairs)
+        roster = shared.roster
+        connectionLimit = Self.share(of: roster, loops)
+    }
+
+    private static func share(of roster: Roster, _ loops: Loops<ServerRole>) -> Int {
+        max(1, roster.settings.common.maxConnections / loops.pairs)
+    }
+
+    /// False if a later roster holds already.
+    func replaceRoster(by roster: Roster) -> Bool {
+        guard roster.version > self.roster.version else { return false }
+        self.roster = roster
+        connectionLimit = Self.share(of: roster, loops)
+        keeper?.adopt(roster.settings.conversation)
+        return true
     }
 
     // MARK: Role
@@ -48,6 +58,10 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
     func begin() {
         listeners = sockets.map { Listener($0, on: shard, for: self) }
         for listener in listeners { listener.open() }
+        let keeper = ConversationKeeper(shared, roster.settings.conversation, on: shard) { [unowned self] in
+            carriers.all.filter { !confirmations.awaits($0) }
+        }
+        self.keeper = keeper
         if shard.index == 0 { shard.warnOfUnlockedSecrets() }
     }
 
@@ -55,29 +69,21 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
         for listener in listeners { listener.close() }
         listeners = []
         for newcomer in Array(newcomers.values) { newcomer.turnAway("draining") }
-        for carrier in Array(carriers.values) { carrier.retire() }
-        if openStreams > 0 { shard.emit(.draining(streams: openStreams)) }
+        for carrier in carriers.all { carrier.retire() }
+        if carriers.streams > 0 { shard.emit(.draining(streams: carriers.streams)) }
         loops.beginsDraining()
     }
 
     func everybodyDrains() { everybodyDrained = true }
 
     func cut() {
-        if openStreams > 0 { shard.emit(.cut(streams: openStreams)) }
-        for carrier in Array(carriers.values) {
-            carrier.hasStream ? carrier.abort(.drainTimeout) : carrier.end(.orderly)
-        }
+        if carriers.streams > 0 { shard.emit(.cut(streams: carriers.streams)) }
+        carriers.cut()
     }
 
-    func gauge(_ counters: inout Counters) {
-        counters.carriersIdle = carriers.values.count { $0.phase == .idle }
-    }
+    func gauge(_ counters: inout Counters) { counters.carriersIdle = carriers.idle }
 
     var isFinished: Bool { everybodyDrained && carriers.isEmpty && newcomers.isEmpty }
-
-    private var openStreams: Int {
-        carriers.values.reduce(0) { $0 + ($1.phase == .shared ? $1.sharedStreams : $1.hasStream ? 1 : 0) }
-    }
 
     // MARK: Newcomers
 
@@ -87,84 +93,66 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
 
     func accepted(_ fd: Int32, from address: SocketAddress, by listener: Listener) {
         guard let endpoint = shard.poller.add(fd: fd) else { return }
-        let newcomer = Newcomer(endpoint, from: address, role: self)
+        let newcomer = Newcomer(endpoint, from: address, shared, owner: self)
         newcomers[newcomer.ticket] = newcomer
         newcomer.begin()
     }
 
-    /// `newcomer` was turned away.
-    func gone(_ newcomer: Newcomer) { newcomers[newcomer.ticket] = nil }
+    func turnedAway(_ newcomer: Newcomer) { newcomers[newcomer.ticket] = nil }
 
-    /// A pairing that is not stored before the client has confirmed it, and the deadline for that.
-    private final class Confirmation: Sleeper {
-        var conversation: Conversation?
-        let carrier: Carrier
-        let address: SocketAddress
-        var deadline: Timer?
-        let since: Nanoseconds
-
-        init(
-            _ conversation: consuming Conversation?, _ carrier: Carrier, from address: SocketAddress, since: Nanoseconds
-        ) {
-            self.conversation = conversation
-            self.carrier = carrier
-            self.address = address
-            self.since = since
-        }
-
-        func wake(_ timer: Timer, now: Nanoseconds) { carrier.lost(.local(.notConfirmed)) }
-    }
-
-    /// `newcomer` has become `carrier`, which must be confirmed by the moment `limit`.
-    func adopt(
-        _ carrier: Carrier, from newcomer: Newcomer, storing conversation: consuming Conversation?,
-        confirmBy limit: Nanoseconds
+    func newcomer(
+        _ newcomer: Newcomer, proved peer: Peer, _ link: Endpoint, _ keys: consuming CarrierKeys,
+        storing conversation: consuming Conversation?, confirmBy limit: Nanoseconds
     ) {
-        gone(newcomer)
-        let confirmation = Confirmation(conversation, carrier, from: newcomer.address, since: shard.now)
-        confirmation.deadline = shard.arm(confirmation, after: limit &- min(limit, shard.now))
-        confirmations[carrier.ticket] = confirmation
+        newcomers[newcomer.ticket] = nil
+        let carrier = Carrier(
+            side: .server, link: link, keys: keys, phase: .confirming, peer: peer, timings: roster.timings,
+            shard: shard, owner: self)
+        confirmations.expect(carrier, from: newcomer.address, storing: conversation, by: limit)
         adopt(carrier)
         carrier.advance()
     }
 
     /// Counts `carrier` among this loop's.
     func adopt(_ carrier: Carrier) {
-        carriers[carrier.ticket] = carrier
+        carriers.adopt(carrier)
         let device = carrier.peer.device
-        carrier.allowance.budget = shared.budgets[device]
-        allowances[device, default: (carrier.allowance, 0)].carriers += 1
-        if upkeep == nil { upkeep = shard.arm(self, after: usualUpkeep) }
+        carrier.allowance.budget = roster.budgets[device]
+        allowances.add(carrier)
+        keeper?.isNeeded()
     }
 
     /// That of the device's other carriers here, if it has any.
-    func allowance(of peer: Peer) -> Allowance { allowances[peer.device]?.allowance ?? Allowance() }
+    func allowance(of peer: Peer) -> Allowance { allowances.allowance(of: peer.device) }
 
     func letGo(_ carrier: Carrier) { _ = takeOut(carrier) }
 
     /// Takes `carrier` out of every list there is. False if it was in none.
     private func takeOut(_ carrier: Carrier) -> Bool {
-        guard carriers.removeValue(forKey: carrier.ticket) != nil else { return false }
-        let device = carrier.peer.device
-        allowances[device]?.carriers -= 1
-        if allowances[device]?.carriers == 0 { allowances[device] = nil }
-        confirmations.removeValue(forKey: carrier.ticket)?.deadline?.cancel()
-        forgetTrunk(carrier)
+        guard carriers.takeOut(carrier) else { return false }
+        allowances.remove(carrier)
+        confirmations.take(carrier)
+        trunks.remove(carrier)
         return true
     }
 
     func stays(_ carrier: Carrier) {}
 
+    /// Every carrier here.
+    var everyCarrier: [Carrier] { carriers.all }
+
     /// Every carrier here, and those that streams share, for tests that know which may be where.
-    var register: (all: [Carrier], shared: [Carrier]) { (Array(carriers.values), trunks.values.flatMap { $0 }) }
+    var register: (all: [Carrier], shared: [Carrier]) { (carriers.all, trunks.all) }
     /// Devices that have carriers here.
     var devicesHere: Int { allowances.count }
+    /// Connections that have not proved themselves.
+    var newcomersHere: Int { newcomers.count }
 
     // MARK: CarrierOwner
 
     func carrierConfirmed(_ carrier: Carrier) {
-        guard let confirmation = confirmations.removeValue(forKey: carrier.ticket) else { return }
-        confirmation.deadline?.cancel()
+        keeper?.isNeeded()
+        guard let confirmation = confirmations.take(carrier) else { return }
         guard let conversation = confirmation.conversation.take() else {
             shard.counters.resumes &+= 1
             // Only now is it certain that the device's key is there: a recorded RESUME prolongs nothing.
@@ -232,12 +220,13 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
     }
 
     func carrier(
-        _ carrier: Carrier, hasNoTargetFor service: ServiceID, _ failure: TargetFailure, trying tried: [SocketAddress]) {
+        _ carrier: Carrier, hasNoTargetFor service: ServiceID, _ failure: TargetFailure, trying tried: [SocketAddress]
+    ) {
         let device = place(of: carrier)
         if case .noRoom(let why) = failure {
             return shard.emit(.streamTurnedDown(service, device: device, why))
         }
-        let route = shared.route(service, for: carrier.peer.device)
+        let route = roster.route(service, for: carrier.peer.device)
         shard.emit(
             .targetFailed(
                 service, target: route?.inWords(trying: tried) ?? "?", device: device,
@@ -247,7 +236,7 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
     /// Whose carrier this is and where that device is, for the log.
     private func place(of carrier: Carrier) -> DevicePlace {
         DevicePlace(
-            name: shared.name(of: carrier.peer.device),
+            name: roster.name(of: carrier.peer.device),
             address: carrier.link.endpoint.isOpen ? SocketAddress(peerOf: carrier.link.endpoint.fd)?.text : nil)
     }
 
@@ -257,19 +246,19 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
         let id = carrier.peer.conversation
         let beginning = shared.vault.begin(stream: number, in: id, at: shard.moment, isInUse: false)
         guard case .tooLate = beginning else { return beginning }
-        let isInUse = trunks[id]?.contains { $0.sharedStreams > ($0 === carrier ? 1 : 0) } ?? false
-        return isInUse ? shared.vault.begin(stream: number, in: id, at: shard.moment, isInUse: true) : .tooLate
+        return trunks.isInUse(besidesOneOn: carrier)
+            ? shared.vault.begin(stream: number, in: id, at: shard.moment, isInUse: true) : .tooLate
     }
 
     func carrier(_ carrier: Carrier, withdraws numbers: [UInt64]) -> [UInt64] {
         shared.vault.withdraw(streams: numbers, in: carrier.peer.conversation, at: shard.moment)
     }
 
-    /// Where streams of `service` on this carrier go; nil if its device may not use it. Settings do not change
-    /// while the daemon runs, so the carrier remembers the last answer.
+    /// Where streams of `service` on this carrier go; nil if its device may not use it. The carrier remembers the last
+    /// answer, which holds as long as the roster that gave it.
     private func route(_ service: ServiceID, for carrier: Carrier) -> Route? {
-        if let known = carrier.route, known.service == service { return known }
-        carrier.route = shared.route(service, for: carrier.peer.device)
+        if let known = carrier.route, known.service == service, known.version == roster.version { return known }
+        carrier.route = roster.route(service, for: carrier.peer.device)
         return carrier.route
     }
 
@@ -279,35 +268,23 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
     }
 
     func takesOver(_ carrier: Carrier) {
+        // The roster may have changed while it was on its way.
+        review(carrier)
+        guard carrier.phase != .closed else { return }
         if shard.isDraining || !shared.vault.isLive(carrier.peer.conversation, at: shard.moment) { carrier.retire() }
     }
 
-    func carrierIsShared(_ carrier: Carrier) { trunks[carrier.peer.conversation, default: []].append(carrier) }
+    func carrierIsShared(_ carrier: Carrier) { trunks.add(carrier) }
 
     /// The carrier with this ticket, if it is still here.
     func carrier(_ ticket: Ticket) -> Carrier? { carriers[ticket] }
 
     /// The stream with this number on a shared carrier of the conversation.
     func sharedStream(_ number: UInt64, of conversation: ConversationID) -> SharedStream? {
-        for trunk in trunks[conversation] ?? [] {
-            if let stream = trunk.sharing?.streams[number] { return stream }
-        }
-        return nil
+        trunks.stream(number, of: conversation)
     }
 
     func carrierLostStream(_ carrier: Carrier) { shared.vault.touch(carrier.peer.conversation, at: shard.moment) }
-    func carrier(_ carrier: Carrier, givesBack app: Endpoint, _ first: FirstBytes, _ why: GivenBack) { app.reset() }
-    func carrier(_ carrier: Carrier, loses app: Endpoint, _ first: FirstBytes) { app.reset() }
-    func carrier(_ carrier: Carrier, withdrew numbers: [UInt64], butNot begun: [UInt64]) {}
-    func carrierIsHeard(_ carrier: Carrier) {}
-    func carrier(_ carrier: Carrier, wasRefused service: ServiceID?, _ reason: CloseReason) {}
-    func carrierLeaves(_ carrier: Carrier) {}
-    func streamIsHeavy(_ stream: SharedStream) {}
-
-    func carrierMayGoOn(_ carrier: Carrier) -> Bool {
-        guard let service = carrier.service else { return shared.devices[carrier.peer.device] != nil }
-        return shared.route(service, for: carrier.peer.device) != nil
-    }
 
     func carrierSaidBye(_ carrier: Carrier) {
         let id = carrier.peer.conversation
@@ -315,7 +292,7 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
         defer { carrier.end(.orderly) }
         guard shared.vault.isLive(id, at: shard.moment) else { return }
         shared.vault.remove(id)
-        shard.emit(.conversationEnded("device \(shared.name(of: carrier.peer.device)) logged off"))
+        shard.emit(.conversationEnded("device \(roster.name(of: carrier.peer.device)) logged off"))
         loops.tellAll { $0.endCarriers(of: id) }
     }
 
@@ -333,98 +310,19 @@ final class ServerRole: CarrierPasser, Host, Sleeper {
         }
     }
 
-    private func forgetTrunk(_ carrier: Carrier) {
-        let id = carrier.peer.conversation
-        guard var shared = trunks[id] else { return }
-        shared.removeAll { $0 === carrier }
-        trunks[id] = shared.isEmpty ? nil : shared
-    }
-
     private func endCarriers(of conversation: ConversationID) {
-        for carrier in Array(carriers.values) where carrier.belongs(to: conversation) {
+        for carrier in carriers.all where carrier.belongs(to: conversation) {
             // The end of a stream that is here may have come already without having been read.
             carrier.hasStream ? carrier.retire() : carrier.end(.orderly)
         }
     }
 
-    // MARK: Conversations that end
-
-    /// A client that was told that its conversation is over has so long to close its carriers.
-    private static let farewell: Nanoseconds = 5_000_000_000
-
-    /// Between two looks at the carriers' conversations, if none expires before: a stream counts as a use until then.
-    private var usualUpkeep: Nanoseconds {
-        let lifetimes = shared.settings.conversation
-        return min(max(min(lifetimes.idle, lifetimes.lifetime).nanoseconds / 8, Self.soonest), Self.latest)
-    }
-    private static let soonest: Nanoseconds = 50_000_000
-    /// A loop's timers do not count the machine's sleep, moments do: nothing is left to a timer for longer.
-    private static let latest: Nanoseconds = 60_000_000_000
-
-    func wake(_ timer: Timer, now: Nanoseconds) {
-        if timer === upkeep {
-            upkeep = nil
-            let next = lookAtConversations(now)
-            if !carriers.isEmpty { upkeep = shard.arm(self, after: max(next, Self.soonest)) }
-        } else if timer === sweeper {
-            sweeper = nil
-            if let due = shared.vault.nextSweep, due <= shard.moment { sweep(now) }
-            armSweeper()
-        }
-    }
-
-    /// Notes that conversations with streams are in use, and parts with carriers of those that are over. Returns after
-    /// how long to look again.
-    private func lookAtConversations(_ now: Nanoseconds) -> Nanoseconds {
-        let moment = shard.moment
-        var next = usualUpkeep
-        for (id, carrier) in carriers where confirmations[id] == nil {
-            if carrier.hasStream {
-                shared.vault.touch(carrier.peer.conversation, at: moment, isInUse: true)
-            } else if let expiry = shared.vault.expiry(of: carrier.peer.conversation, at: moment) {
-                next = min(next, (expiry - moment).nanoseconds)
-            } else if carrier.isRetiring, now &- carrier.retiredAt >= Self.farewell {
-                // What was opened before LEAVING arrived had to find somebody who says no.
-                carrier.end(.orderly)
-            } else {
-                carrier.retire()
-                let since = carrier.isRetiring ? carrier.retiredAt : now
-                next = min(next, Self.farewell &- min(now &- since, Self.farewell))
-            }
-        }
-        return next
-    }
-
-    private func sweep(_ now: Nanoseconds) {
-        sweptAt = now
-        shard.handledSecrets()
-        shard.warnOfUnlockedSecrets()
-        let ended = shared.vault.sweep(at: shard.moment)
-        if ended > 0 { shard.emit(.conversationEnded("\(ended) expired")) }
-    }
-
     /// There may be something to sweep earlier than the first loop knows of.
     private func sweepInTime() {
-        guard shard.index != 0 else { return armSweeper() }
-        loops.doors[0].send { $0.armSweeper() }
-    }
-
-    /// Wakes when the vault's next sweep is due. Those of many conversations are done together.
-    private func armSweeper() {
-        shard.warnOfUnlockedSecrets()
-        guard let due = shared.vault.nextSweep else { return }
-        let lifetimes = shared.settings.conversation
-        let shortest = min(lifetimes.idle, lifetimes.lifetime, lifetimes.epoch).nanoseconds
-        let pause = min(max(shortest / 8, Self.soonest), Self.mostLate)
-        let earliest = sweptAt.map { $0 &+ pause } ?? shard.now
-        let at = max(shard.now &+ min((due - shard.moment).nanoseconds, Self.latest), earliest)
-        if let sweeper {
-            guard at < sweepsAt else { return }
-            sweeper.cancel()
+        guard shard.index != 0 else {
+            keeper?.sweepInTime()
+            return
         }
-        sweepsAt = at
-        sweeper = shard.arm(self, after: at &- shard.now)
+        loops.doors[0].send { $0.keeper?.sweepInTime() }
     }
-    /// Sweeps come no closer than an eighth of the shortest lifetime, or this.
-    private static let mostLate: Nanoseconds = 10_000_000_000
 }

@@ -36,7 +36,7 @@ extension TargetSeeker {
 
     fileprivate func tellOwner(_ failure: TargetFailure, _ tried: [SocketAddress] = []) {
         guard let service = soughtService else { return }
-        seekingCarrier.owner.carrier(seekingCarrier, hasNoTargetFor: service, failure, trying: tried)
+        seekingCarrier.owner.atServer?.carrier(seekingCarrier, hasNoTargetFor: service, failure, trying: tried)
     }
 }
 

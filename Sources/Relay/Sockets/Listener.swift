@@ -15,13 +15,13 @@ protocol Host: AnyObject {
 /// Accepts connections of one listening socket on one shard.
 final class Listener: Acceptor, LastingDriver, Sleeper {
     var isDueAgain = false
-    private let socket: ListeningSocket
+    let socket: ListeningSocket
     private let shard: Shard
     private let host: any Host
     /// Whose connections these are (client only).
     let service: ServiceID?
     /// Whether their streams share a carrier (client only).
-    let sharesCarriers: Bool
+    var sharesCarriers: Bool
     private var pause: Timer?
     private var isOpen = false
 

@@ -40,6 +40,12 @@ final class ListenerSet: Sendable {
     private let resetting: Bool
     private let events: @Sendable (RelayEvent) -> Void
     private let places = Guarded<[Place]>([])
+    /// Held by whoever changes places: the thread that tries again, or a change of the configuration.
+    private let work = Guarded(Work())
+    private struct Work {
+        /// There is a thread that tries again.
+        var isTrying = false
+    }
     private let end = Latch()
 
     /// How often what is missing is tried again, seconds; names, in rounds of that.
@@ -78,9 +84,7 @@ final class ListenerSet: Sendable {
         // Names last: what they lead to may be listened on already.
         let isLiteral = { (wanted: Wanted) in SocketAddress(literal: wanted.address) != nil }
         for wanted in wanted.filter(isLiteral) + wanted.filter({ !isLiteral($0) }) {
-            let targets = Self.targets(wanted.address)
-            let made = targets.isEmpty ? unknown(wanted) : open(wanted, targets, beside: opened, &failures)
-            opened += made
+            opened += made(wanted, beside: opened, &failures)
         }
         failures += opened.filter(\.isMissing).compactMap(\.trouble)
         // In the order of the configuration.
@@ -92,12 +96,55 @@ final class ListenerSet: Sendable {
             for place in opened { place.socket.stop() }
             throw failures.count == 1 ? failures[0] : .cannotListenAnywhere(failures)
         }
+        tell(of: opened)
+        places.withLock { $0 = opened }
+    }
+
+    private func made(_ wanted: Wanted, beside others: [Place], _ failures: inout [RelayError]) -> [Place] {
+        let targets = Self.targets(wanted.address)
+        return targets.isEmpty ? unknown(wanted) : open(wanted, targets, beside: others, &failures)
+    }
+
+    /// Tells of what is missing of `opened`.
+    private func tell(of opened: [Place]) {
         let missing = opened.count(where: \.isMissing)
         for place in opened where place.isMissing {
             guard let trouble = place.trouble else { continue }
             events(.cannotListen(place.wanted.service, "\(trouble)", missing: missing))
         }
-        places.withLock { $0 = opened }
+    }
+
+    // MARK: Changes
+
+    /// Gives up the places that are not among `wanted`. Returns their sockets, which still listen.
+    func forget(notAmong wanted: [Wanted]) -> [ListeningSocket] {
+        let keys = Set(wanted.map(Key.init))
+        return work.withLock { _ in
+            places.withLock { places in
+                let gone = places.filter { !keys.contains(Key($0.wanted)) }
+                places.removeAll { !keys.contains(Key($0.wanted)) }
+                return gone.map(\.socket)
+            }
+        }
+    }
+
+    /// Listens at those of `wanted` that there are no places for yet. What cannot be had is told of and tried again. Names
+    /// are looked up: not for a loop's thread.
+    func add(_ wanted: [Wanted]) -> [(service: ServiceID?, socket: ListeningSocket)] {
+        let made = work.withLock { _ in
+            let present = places.withLock { $0 }
+            let known = Set(present.map { Key($0.wanted) })
+            var failures: [RelayError] = []
+            var made: [Place] = []
+            for wanted in wanted where !known.contains(Key(wanted)) {
+                made += self.made(wanted, beside: present + made, &failures)
+            }
+            tell(of: made)
+            places.withLock { $0 += made }
+            return made
+        }
+        keepTrying()
+        return made.map { ($0.wanted.service, $0.socket) }
     }
 
     private struct Key: Hashable {
@@ -188,15 +235,29 @@ final class ListenerSet: Sendable {
 
     /// Tries what is missing again and again, on a thread that ends when nothing is.
     func keepTrying() {
-        guard isIncomplete else { return }
+        let mustStart = work.withLock { work in
+            guard isIncomplete, !work.isTrying else { return false }
+            work.isTrying = true
+            return true
+        }
+        guard mustStart else { return }
         let error = tryToStartThread("listeners") { [self] in
             var round = 0
-            while isIncomplete, !end.wait(seconds: Self.pause) {
+            while mustGoOn(), !end.wait(seconds: Self.pause) {
                 round += 1
-                tryAgain(round)
+                work.withLock { _ in tryAgain(round) }
             }
         }
+        if error != 0 { work.withLock { $0.isTrying = false } }
         if error != 0 { events(.cannotListen(nil, "cannot try again: \(errorText(error))", missing: 1)) }
+    }
+
+    /// False, and the thread at its end, if nothing is missing.
+    private func mustGoOn() -> Bool {
+        work.withLock { work in
+            work.isTrying = isIncomplete
+            return work.isTrying
+        }
     }
 
     /// Ends the trying.
@@ -204,7 +265,7 @@ final class ListenerSet: Sendable {
 
     private var isIncomplete: Bool { places.withLock { $0.contains { $0.trouble != nil } } }
 
-    /// One round. Only this thread changes places now.
+    /// One round. Nobody else changes places meanwhile.
     private func tryAgain(_ round: Int) {
         var all = places.withLock { $0 }
         if round % Self.roundsPerLookUp == 0 { lookUpAgain(&all) }

@@ -22,23 +22,6 @@ enum CarrierEnd {
     case lost(Fault)
 }
 
-/// Numbers of a carrier that come from the configuration.
-struct CarrierTimings {
-    var heartbeat: Nanoseconds
-    var deadAfter: Nanoseconds
-    var rekeyFrames: UInt64
-    var rekeyBytes: UInt64
-    var rekeyEvery: Nanoseconds
-
-    init(_ settings: CommonSettings) {
-        heartbeat = settings.heartbeat.nanoseconds
-        deadAfter = settings.deadAfter.nanoseconds
-        rekeyFrames = settings.rekey.frames
-        rekeyBytes = settings.rekey.bytes
-        rekeyEvery = settings.rekey.every.nanoseconds
-    }
-}
-
 /// One carrier. Not thread-safe: it belongs to one shard.
 final class Carrier: LastingDriver, TurnEnder, Sleeper {
     typealias Phase = WorkKind
@@ -53,7 +36,9 @@ final class Carrier: LastingDriver, TurnEnder, Sleeper {
     /// broken when the carrier closes, and a shard ends only when all of its carriers have.
     let shard: Shard
     let owner: any CarrierOwner
-    /// Its connection. Accesses need no check at run time: nothing that works on the link can call back.
+    /// Its connection: a constant, so that using it counts no references.
+    let endpoint: Endpoint
+    /// What lies on it: keys, frames, buffers. Accesses need no check at run time: nothing that works on the link can call back.
     @exclusivity(unchecked) var link: Link
     /// When the carrier was opened.
     let since: Nanoseconds
@@ -86,14 +71,8 @@ final class Carrier: LastingDriver, TurnEnder, Sleeper {
 
     /// A question about streams of other carriers that is being asked or answered.
     var withdrawing: Withdrawing?
-    /// Nothing was heard when something should have been: it gets no new streams (client only).
-    var isSuspect = false
-    /// It is being looked at whether something is heard (client only).
-    var isWatched = false
-    /// ... and the peer was asked.
-    var isAsked = false
-    /// When something was last said here that should bring an answer (client only).
-    var expectedAt: Nanoseconds = 0
+    /// Whether the server is still believed to be at the other end (client only).
+    var trust = Trust.trusted(.none)
 
     // The pipe from the application to the link. `out` holds encoded frames not yet sent.
     var opening: OpenMessage?
@@ -173,6 +152,7 @@ final class Carrier: LastingDriver, TurnEnder, Sleeper {
     ) {
         self.side = side
         self.peer = peer
+        endpoint = link.endpoint
         self.link = link
         self.phase = phase
         self.timings = timings
@@ -183,7 +163,7 @@ final class Carrier: LastingDriver, TurnEnder, Sleeper {
         movedAt = shard.now
         rekeyLimits.begin(now: shard.now, timings)
         shard.counters.carriersOpen += 1
-        self.link.endpoint.driver = self
+        endpoint.driver = self
         armHeartbeat()
     }
 
@@ -343,7 +323,7 @@ final class Carrier: LastingDriver, TurnEnder, Sleeper {
     private func giveUp(_ type: FrameType, _ fault: StreamFault) {
         guard phase != .closed, phase != .departing, phase != .leaving else { return }
         // A shared carrier's streams end with it; their records so far are before its last word.
-        guard !linkIsGone, !shard.isCut, link.endpoint.brokenBy == 0, phase != .confirming, sealBundle() else {
+        guard !linkIsGone, !shard.isCut, endpoint.brokenBy == 0, phase != .confirming, sealBundle() else {
             sayLastWord(type, ReasonMessage(reason: fault.reason))
             return end(.streamBroken(fault))
         }
@@ -367,9 +347,9 @@ final class Carrier: LastingDriver, TurnEnder, Sleeper {
         guard discard() else { return }
         while true {
             while !link.isEmpty {
-                guard link.endpoint.writable else { return }
+                guard endpoint.writable else { return }
                 guard sendSome() else {
-                    if link.endpoint.brokenBy != 0 { end(verdict) }
+                    if endpoint.brokenBy != 0 { end(verdict) }
                     return
                 }
             }
@@ -397,7 +377,7 @@ final class Carrier: LastingDriver, TurnEnder, Sleeper {
             return end(phase == .idle ? .orderly : .lost(fault), reopening: true)
         }
         linkIsGone = true
-        link.endpoint.close()
+        endpoint.close()
         releaseOut()
         link.due = []
         // No event of the link will come any more, and the last bytes may already be written.
@@ -436,9 +416,9 @@ final class Carrier: LastingDriver, TurnEnder, Sleeper {
             first.didNotBegin(.withdrawn)
             // Its OPEN may still be here.
             if opening != nil {
-                owner.carrier(self, givesBack: app, first, .withdrawn)
+                owner.atClient?.carrier(self, givesBack: app, first, .withdrawn)
             } else {
-                owner.carrier(self, loses: app, first)
+                owner.atClient?.carrier(self, loses: app, first)
             }
         } else if let app {
             self.app = nil
@@ -477,13 +457,13 @@ final class Carrier: LastingDriver, TurnEnder, Sleeper {
     /// LEAVING came (client).
     func handleLeaving() {
         leavingHeard = true
-        owner.carrierLeaves(self)
+        owner.atClient?.carrierLeaves(self)
     }
 
     private func leave() {
         phase = .leaving
         movedAt = shard.now
-        link.endpoint.shutdownWrite()
+        endpoint.shutdownWrite()
         heartbeat?.cancel()
         armHeartbeat()
         shard.again(self)
@@ -491,10 +471,10 @@ final class Carrier: LastingDriver, TurnEnder, Sleeper {
 
     /// Reads and forgets some of what still comes from the peer. False, and the carrier closed, behind its FIN.
     @discardableResult private func discard() -> Bool {
-        guard link.endpoint.readable, let region = shard.regions.take() else { return true }
+        guard endpoint.readable, let region = shard.regions.take() else { return true }
         defer { shard.regions.put(region) }
-        for _ in 0..<roundsPerTurn where link.endpoint.readable {
-            switch link.endpoint.read(region, RegionSize.receive) {
+        for _ in 0..<roundsPerTurn where endpoint.readable {
+            switch endpoint.read(region, RegionSize.receive) {
             case .moved: continue
             case .blocked: return true
             case .ended, .failed:
@@ -502,7 +482,7 @@ final class Carrier: LastingDriver, TurnEnder, Sleeper {
                 return false
             }
         }
-        if link.endpoint.readable { shard.again(self) }
+        if endpoint.readable { shard.again(self) }
         return true
     }
 

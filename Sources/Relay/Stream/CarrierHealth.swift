@@ -20,7 +20,7 @@ extension Carrier {
     func armHeartbeat() {
         // Rounded up to a sixteenth of a heartbeat, so that idle carriers wake the loop together.
         guard phase != .leaving, phase != .departing else {
-            heartbeat = shard.arm(self, after: phase == .departing ? link.endpoint.patience : 1_000_000_000)
+            heartbeat = shard.arm(self, after: phase == .departing ? endpoint.patience : 1_000_000_000)
             return
         }
         let grain = max(timings.heartbeat / 16, 1_000_000)
@@ -38,8 +38,8 @@ extension Carrier {
         guard phase != .closed, !linkIsGone else { return }
         if phase == .leaving || phase == .departing {
             // What the peer's kernel has is not lost any more.
-            let isThrough = phase == .leaving && link.endpoint.unacknowledged == 0
-            let limit = phase == .departing ? link.endpoint.patience : timings.deadAfter
+            let isThrough = phase == .leaving && endpoint.unacknowledged == 0
+            let limit = phase == .departing ? endpoint.patience : timings.deadAfter
             guard !isThrough, rested(now) < limit else { return end(verdict) }
         } else if phase == .moving, now &- min(movingSince, now) >= timings.deadAfter {
             return lost(.local(.streamDidNotCome))
@@ -70,13 +70,13 @@ extension Carrier {
         else {
             return
         }
-        breakLook = shard.arm(self, after: link.endpoint.patience / 2)
+        breakLook = shard.arm(self, after: endpoint.patience / 2)
     }
 
     private func lookAtBreak(_ now: Nanoseconds) {
         breakLook = nil
         guard phase == .streaming, !linkIsGone else { return }
-        guard rested(now) >= link.endpoint.patience / 2 else { return watchBreak() }
+        guard rested(now) >= endpoint.patience / 2 else { return watchBreak() }
         if link.failed { return lost(.link(.restAfterBreak)) }
         if let app, app.failed || app.brokenBy != 0 {
             applicationBroke(app.brokenBy != 0 ? app.brokenBy : app.takeError())

@@ -33,7 +33,7 @@ extension Carrier {
         phase = .moving
         movingSince = shard.now
         asked = message
-        owner.carrier(self, takesOver: message)
+        owner.atServer?.carrier(self, takesOver: message)
     }
 
     /// The stream that MOVE named is `stream`, or nil if there is none any more (server).

@@ -86,7 +86,7 @@ package final class CarrierPair {
 }
 
 /// Owns both carriers: has the target ready when OPEN comes, and agrees to everything.
-private final class PairOwner: CarrierOwner {
+private final class PairOwner: ClientCarrierOwner, ServerCarrierOwner {
     private let target: Endpoint
 
     init(target: Endpoint) { self.target = target }

@@ -52,7 +52,7 @@ extension Carrier {
         if framesLeft < most {
             allowance.spend(Cost.frame &* (most &- framesLeft), in: shard.turns)
             shard.heard(allowance.ticket)
-            if isSuspect, isOpen { owner.carrierIsHeard(self) }
+            if trust.isSuspect, isOpen { owner.atClient?.carrierIsHeard(self) }
         }
         return isOpen && phase != .closed
     }
@@ -78,7 +78,7 @@ extension Carrier {
                 continue
             }
             link.forgetDecoded()
-            guard link.endpoint.readable, !holdsFrames, !linkIsGone else { break }
+            guard endpoint.readable, !holdsFrames, !linkIsGone else { break }
             guard rounds > 0 else {
                 usedUpTurn()
                 break
@@ -157,7 +157,7 @@ extension Carrier {
     /// Reads once from the link. False if nothing came (or the carrier is closed).
     private func receiveSome() -> Bool {
         guard ensureInbound() else { return false }
-        switch link.receive(framesPerRound * RegionSize.fullFrame) {
+        switch link.receive(framesPerRound * RegionSize.fullFrame, by: endpoint) {
         case .moved: return true
         case .blocked:
             if link.filled == 0 { releaseInbound() }
@@ -192,15 +192,15 @@ extension Carrier {
         // After a FIN nothing is looked at before the end was passed on. Whatever it is, it cannot take back that every
         // byte arrived.
         while !holdsFrames, vectorEnd < Self.vectorLimit, ledger.incoming != .ended, !hasRecords, framesLeft > 0 {
-            switch link.nextFrame(with: shard.cipher, now: shard.now) {
-            case .more: return true
-            case .fault(let fault):
-                violated(fault)
-                return false
-            case .frame(let header, let plaintext):
+            do throws(PeerFault) {
+                guard let header = try link.nextHeader() else { return true }
+                let plaintext = try link.decode(header, with: shard.cipher, now: shard.now)
                 framesLeft &-= 1
                 shard.counters.framesIn &+= 1
                 guard take(header, plaintext) else { return false }
+            } catch {
+                violated(error)
+                return false
             }
         }
         return true
@@ -262,7 +262,7 @@ extension Carrier {
             case .ping: link.due.insert(.pong)
             case .pong: break
             case .rekey: try handleRekey(RekeyMessage(parsing: plaintext))
-            case .bye: owner.carrierSaidBye(self)
+            case .bye: owner.atServer?.carrierSaidBye(self)
             case .leaving: handleLeaving()
             case .move: try handleMove(MoveMessage(parsing: plaintext))
             case .moved: try handleMoved(MovedMessage(parsing: plaintext))
@@ -309,7 +309,7 @@ extension Carrier {
         lastOpened = message.streamNumber
         phase = .dialing
         service = message.service
-        owner.carrier(self, opens: message)
+        owner.atServer?.carrier(self, opens: message)
     }
 
     private func handleFin(_ message: FinMessage) {
@@ -324,7 +324,7 @@ extension Carrier {
     /// The peer gives the stream up. It may have seen less of its end than this end has.
     private func handleEnd(_ type: FrameType, _ message: ReasonMessage) {
         if type == .refused, let why = GivenBack(message.reason), giveBack(why) { return }
-        if type == .refused { owner.carrier(self, wasRefused: service, message.reason) }
+        if type == .refused { owner.atClient?.carrier(self, wasRefused: service, message.reason) }
         end(.streamBroken(.given(message.reason)))
     }
 
@@ -335,7 +335,7 @@ extension Carrier {
         app.driver = nil
         shard.counters.streamsOpen -= 1
         first.didNotBegin(why)
-        owner.carrier(self, givesBack: app, first, why)
+        owner.atClient?.carrier(self, givesBack: app, first, why)
         end(.orderly)
         return true
     }

@@ -33,7 +33,7 @@ extension Carrier {
         var rounds = roundsPerTurn
         while true {
             if !link.isEmpty {
-                guard link.endpoint.writable else { return true }
+                guard endpoint.writable else { return true }
                 guard sendSome() else { return phase != .closed }
                 continue
             }
@@ -58,7 +58,7 @@ extension Carrier {
 
     /// Sends from the region. False if the link is full or broken.
     func sendSome() -> Bool {
-        switch link.send() {
+        switch link.send(by: endpoint) {
         case .moved:
             movedAt = shard.now
             return true
@@ -203,14 +203,14 @@ extension Carrier {
 
     /// One last frame, if the link takes it at once; nobody waits for it.
     func sayLastWord(_ type: FrameType, _ reason: ReasonMessage?) {
-        guard !linkIsGone, phase != .confirming, link.isEmpty, link.endpoint.writable, link.hasKeys, ensureOut() else {
+        guard !linkIsGone, phase != .confirming, link.isEmpty, endpoint.writable, link.hasKeys, ensureOut() else {
             return
         }
         link.rewind()
         guard sealBundle() else { return }
         reason?.write(to: link.payloadPlace)
         guard encode(type, reason == nil ? 0 : ReasonMessage.size) else { return }
-        _ = link.send()
+        _ = link.send(by: endpoint)
         if link.isEmpty { link.rewind() }
     }
 

@@ -94,7 +94,7 @@ extension Carrier {
     /// Where the next record goes, header first; nil if there is no room for one with `count` bytes of payload before
     /// something has been sent.
     func room(forPayload count: Int) -> UnsafeMutableRawPointer? {
-        guard phase == .shared, link.endpoint.writable, ensureOut(), let sharing else { return nil }
+        guard phase == .shared, endpoint.writable, ensureOut(), let sharing else { return nil }
         let size = RecordHeader.size + count
         if sharing.filled + size > FrameHeader.maxPlaintext, !sealBundle() { return nil }
         // Control frames that are due go in front of the bundle: CONFIRM is the first frame of its carrier.
@@ -167,7 +167,7 @@ extension Carrier {
         while true {
             guard sealBundle() else { return false }
             if !link.isEmpty {
-                guard link.endpoint.writable else { return true }
+                guard endpoint.writable else { return true }
                 guard sendSome() else { return phase != .closed }
                 continue
             }
@@ -228,7 +228,7 @@ extension Carrier {
             return false
         }
         share()
-        owner.carrierIsShared(self)
+        owner.atServer?.carrierIsShared(self)
         return true
     }
 
@@ -289,7 +289,7 @@ extension Carrier {
             spendOnStream()
             let stream = SharedStream(message, on: self)
             keep(stream)
-            owner.carrier(self, opens: message, as: stream)
+            owner.atServer?.carrier(self, opens: message, as: stream)
         case .data, .fin:
             guard !sharing.moved.contains(header.stream) else { return violated(.moreThanCounted) }
             fallthrough

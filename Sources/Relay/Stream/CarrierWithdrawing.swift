@@ -38,7 +38,7 @@ final class Withdrawing {
 extension Carrier {
     /// Whether other carriers' streams can be withdrawn here now (client).
     var mayWithdraw: Bool {
-        (phase == .idle || phase == .shared) && withdrawing == nil && !isSuspect && !link.hungUp && !link.failed
+        (phase == .idle || phase == .shared) && withdrawing == nil && !trust.isSuspect && !link.hungUp && !link.failed
     }
 
     /// Gives up the streams `numbers` of other carriers, unless they have begun (client). The owner hears of the answer.
@@ -61,7 +61,7 @@ extension Carrier {
     /// WITHDRAW came.
     func handleWithdraw(_ message: StreamNumbersMessage) {
         allowance.spend(Cost.question, in: shard.turns)
-        withdrawing = Withdrawing(answering: owner.carrier(self, withdraws: message.numbers))
+        withdrawing = Withdrawing(answering: owner.atServer?.carrier(self, withdraws: message.numbers) ?? [])
     }
 
     /// WITHDRAWN came.
@@ -71,7 +71,7 @@ extension Carrier {
             return violated(.unaskedStream)
         }
         self.withdrawing = nil
-        owner.carrier(self, withdrew: withdrawing.asked, butNot: message.numbers)
+        owner.atClient?.carrier(self, withdrew: withdrawing.asked, butNot: message.numbers)
     }
 
     /// The numbers of the streams here that could begin anew elsewhere: all that was read from their applications is

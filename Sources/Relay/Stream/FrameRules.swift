@@ -2,11 +2,6 @@
 // that is not legal ends its carrier before anybody is asked about it.
 internal import Wire
 
-/// Which daemon this end of a carrier belongs to.
-enum Side: CaseIterable {
-    case client, server
-}
-
 /// What a carrier works at.
 enum WorkKind: CaseIterable {
     /// Only CONFIRM (server) or CONFIRMED (client) may come.

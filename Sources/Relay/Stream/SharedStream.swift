@@ -261,7 +261,7 @@ final class SharedStream: LastingDriver, Dialler, Sleeper, Lingerer {
         case .abort, .refused: receive(header.kind, try ReasonMessage(parsing: payload))
         case .open: break
         }
-        if isHeavy, !isMoving, !isOver, carrier.side == .client { carrier.owner.streamIsHeavy(self) }
+        if isHeavy, !isMoving, !isOver, carrier.side == .client { carrier.owner.atClient?.streamIsHeavy(self) }
     }
 
     /// A step in which the peer can break a rule.
@@ -347,7 +347,7 @@ final class SharedStream: LastingDriver, Dialler, Sleeper, Lingerer {
     private func receive(_ kind: RecordKind, _ message: ReasonMessage) {
         if kind == .refused, let why = GivenBack(message.reason), giveBack(why) { return }
         let why = StreamFault.given(message.reason)
-        if kind == .refused { carrier.owner.carrier(carrier, wasRefused: service, message.reason) }
+        if kind == .refused { carrier.owner.atClient?.carrier(carrier, wasRefused: service, message.reason) }
         writeReceived()
         // Directly connected, the target would still get what was sent before.
         if carrier.side == .server, awaitsTarget, !backlog.isEmpty { doomed = why } else { breakOff(why) }
@@ -362,7 +362,7 @@ final class SharedStream: LastingDriver, Dialler, Sleeper, Lingerer {
         self.app = nil
         app.driver = nil
         first.didNotBegin(why)
-        carrier.owner.carrier(carrier, givesBack: app, first, why)
+        carrier.owner.atClient?.carrier(carrier, givesBack: app, first, why)
         leave()
         return true
     }
@@ -441,9 +441,9 @@ final class SharedStream: LastingDriver, Dialler, Sleeper, Lingerer {
             first.didNotBegin(.withdrawn)
             // Its OPEN may still be here.
             if opening != nil {
-                carrier.owner.carrier(carrier, givesBack: app, first, .withdrawn)
+                carrier.owner.atClient?.carrier(carrier, givesBack: app, first, .withdrawn)
             } else {
-                carrier.owner.carrier(carrier, loses: app, first)
+                carrier.owner.atClient?.carrier(carrier, loses: app, first)
             }
             return leave()
         }
@@ -513,7 +513,7 @@ final class SharedStream: LastingDriver, Dialler, Sleeper, Lingerer {
         guard !isHeavy, !isMoving else { return }
         isHeavy = true
         switch carrier.side {
-        case .client: carrier.owner.streamIsHeavy(self)
+        case .client: carrier.owner.atClient?.streamIsHeavy(self)
         case .server:
             isHeavyDue = true
             if !sayHeavy() { beHungry() }

@@ -43,12 +43,12 @@ import Testing
             to: initiator.message, identity: serverIdentity, mint: ConversationIDMint(serverIdentity),
             lifetimes: Lifetimes(), isKnown: { _ in true }, at: bench.shard.moment)
         let paired = try initiator.receive(response.reply, at: bench.shard.moment)
-        _ = role.shared.establish(paired.conversation)
+        role.shared.establish(paired.conversation)
     }
 
     @Test("A request for a conversation makes one attempt, however often it comes")
     func first() {
-        let pairer = Pairer(role)
+        let pairer = Pairer(role.shared, on: bench.shard, for: role.upstream)
         for _ in 0..<3 { pairer.request(urgently: true) }
         #expect(bench.turn { arrivals() == 1 })
         bench.turn()
@@ -59,7 +59,7 @@ import Testing
     @Test("A request that comes when a conversation stands already, from a shard that has not heard of it, is done")
     func late() throws {
         try establish()
-        let pairer = Pairer(role)
+        let pairer = Pairer(role.shared, on: bench.shard, for: role.upstream)
         pairer.request(urgently: true)
         bench.turn()
         #expect(arrivals() == 0 && bench.shard.poller.endpoints == 0)
@@ -68,7 +68,7 @@ import Testing
     @Test("A renewal pairs beside the conversation that stands")
     func renewal() throws {
         try establish()
-        let pairer = Pairer(role)
+        let pairer = Pairer(role.shared, on: bench.shard, for: role.upstream)
         pairer.request(urgently: false, renewing: true)
         #expect(bench.turn { arrivals() == 1 })
         pairer.stop()
@@ -79,7 +79,7 @@ import Testing
         try establish()
         role.shared.wasUseful(try #require(role.shared.conversation))
         #expect(role.shared.rejected(generation: 1))
-        let pairer = Pairer(role)
+        let pairer = Pairer(role.shared, on: bench.shard, for: role.upstream)
         pairer.request(urgently: true)
         #expect(bench.turn { arrivals() == 1 })
         pairer.stop()
@@ -99,7 +99,7 @@ import Testing
 
     @Test("A server that rejects each conversation at once is paired with ever more seldom, however urgent it is")
     func rejectsAll() throws {
-        let pairer = Pairer(role)
+        let pairer = Pairer(role.shared, on: bench.shard, for: role.upstream)
         var generation: UInt64 = 0
         for longest in [50, 100, 200, 400, 800, 1600, 3200, 5000, 5000] {
             try establish()

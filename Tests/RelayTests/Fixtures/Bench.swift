@@ -10,17 +10,20 @@ import Wire
 final class Bench {
     let clock = FakeClock()
     let shard: Shard
+    /// What the shard has told the log.
+    let events = EventRecorder()
     /// That of all carriers here.
     let conversation = ConversationIDMint(.generate()).mint()
     private var carriers: [Carrier] = []
     /// That of all carriers here: they are one device's.
     private let allowance = Allowance()
 
-    init(_ kind: LoopKind = .only) throws {
-        let clock = clock
+    /// `timeAsleep` is how long the machine has slept.
+    init(_ kind: LoopKind = .only, timeAsleep: @escaping () -> Nanoseconds = { 0 }) throws {
+        let (clock, events) = (clock, events)
         shard = try Shard(
-            index: 0, kind: kind, mailbox: try Mailbox(), clock: { clock.now }, sinceBoot: { clock.now },
-            emit: { _ in })
+            index: 0, kind: kind, mailbox: try Mailbox(), clock: { clock.now },
+            sinceBoot: { clock.now + timeAsleep() }, emit: { events.add($0) })
     }
 
     deinit { endAll() }

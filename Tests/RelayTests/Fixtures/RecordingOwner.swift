@@ -4,8 +4,8 @@ import Wire
 
 @testable import Relay
 
-/// A `CarrierOwner` that records, and answers only what a test tells it to.
-final class RecordingOwner: CarrierOwner {
+/// An owner at either end that records, and answers only what a test tells it to.
+final class RecordingOwner: ClientCarrierOwner, ServerCarrierOwner {
     enum Call: Equatable {
         case confirmed
         case opens(OpenMessage)
@@ -81,7 +81,7 @@ final class RecordingOwner: CarrierOwner {
     }
 
     func carrierIsHeard(_ carrier: Carrier) {
-        carrier.isSuspect = false
+        carrier.trust.wasHeard()
         calls.append(.heard)
     }
 
@@ -91,7 +91,8 @@ final class RecordingOwner: CarrierOwner {
     }
 
     func carrier(
-        _ carrier: Carrier, hasNoTargetFor service: ServiceID, _ failure: TargetFailure, trying tried: [SocketAddress]) {}
+        _ carrier: Carrier, hasNoTargetFor service: ServiceID, _ failure: TargetFailure, trying tried: [SocketAddress]
+    ) {}
 
     func carrierIsShared(_ carrier: Carrier) { calls.append(.shared) }
 

@@ -89,4 +89,16 @@ import Testing
         #expect(pool.count == 0)
         #expect(pool.trim().isEmpty)
     }
+
+    @Test("A pool that may keep fewer gives up those that were unused longest")
+    func resized() {
+        var pool = pool(floor: 0, cap: 9, filledWith: 6)
+        #expect(indices(pool.resize(floor: 1, cap: 4)) == [0, 1])
+        #expect(pool.count == 4 && pool.floor == 1)
+        #expect(!put(carriers[8], &pool))
+        #expect(pool.resize(floor: 2, cap: 5).isEmpty)
+        #expect(put(carriers[8], &pool))
+        #expect(pool.resize(floor: 0, cap: 0).count == 5 && pool.count == 0)
+        #expect(pool.trim().isEmpty)
+    }
 }

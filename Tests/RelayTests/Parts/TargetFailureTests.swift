@@ -20,7 +20,7 @@ import Wire
     @Test("A target that is a name is logged with the addresses that were tried, one that is an address by itself")
     func addresses() throws {
         let service = try #require(ServiceID("web"))
-        let named = Route(service, ServerService(target: .tcp(host: "web.example.net", port: 80)))
+        let named = Route(service, ServerService(target: .tcp(host: "web.example.net", port: 80)), of: 0)
         let tried = try ["192.0.2.1", "2001:db8::1", "192.0.2.2", "192.0.2.3", "192.0.2.4"].map {
             try #require(SocketAddress(literal: .tcp(host: $0, port: 80)))
         }
@@ -29,7 +29,7 @@ import Wire
         #expect(
             named.inWords(trying: tried)
                 == "web.example.net:80 (192.0.2.1:80, [2001:db8::1]:80, 192.0.2.2:80, and 2 more)")
-        let literal = Route(service, ServerService(target: .tcp(host: "192.0.2.1", port: 80)))
+        let literal = Route(service, ServerService(target: .tcp(host: "192.0.2.1", port: 80)), of: 0)
         #expect(literal.inWords(trying: [tried[0]]) == "192.0.2.1:80")
     }
 

@@ -17,15 +17,24 @@ final class RolesBench {
         let loops: Loops<R>
         let shards: [Shard]
         var roles: [R] = []
+        private let diary = Diary()
+        /// What was told of it so far.
+        var events: [RelayEvent] { diary.events }
+        /// The same in words.
+        var lines: [String] { events.map(\.description) }
+        func forgetEvents() { diary.events = [] }
+
+        /// Unchecked: the test's thread alone turns the loops, and they alone tell.
+        private final class Diary: @unchecked Sendable { var events: [RelayEvent] = [] }
 
         init(clock: FakeClock, timeAsleep: @escaping () -> Nanoseconds = { 0 }) throws {
             let mailboxes = [try Mailbox(), try Mailbox()]
             let loops = Loops<R>(light: [mailboxes[0]], heavy: [mailboxes[1]])
             self.loops = loops
-            shards = try mailboxes.enumerated().map { index, mailbox in
+            shards = try mailboxes.enumerated().map { [diary] index, mailbox in
                 try Shard(
                     index: index, kind: loops.kind(of: index), mailbox: mailbox, clock: { clock.now },
-                    sinceBoot: { clock.now + timeAsleep() }, emit: { _ in })
+                    sinceBoot: { clock.now + timeAsleep() }, emit: { diary.events.append($0) })
             }
         }
 
@@ -45,19 +54,29 @@ final class RolesBench {
     let serversNight: Night
     let server: Daemon<ServerRole>
     let clients: [Daemon<ClientRole>]
+    /// The server's name, and the devices'.
+    let identity: Identity
+    let names: [Identity]
+    private let door: ListeningSocket
     private let targets: ListeningSocket
     private let entries: [ListeningSocket]
-    private static let service = ServiceID("echo")!
+    static let service = ServiceID("echo")!
 
+    /// `strangers` are configured at the server too, and have no daemon.
     init(
-        devices: Int = 1, carrier: CarrierChoice = .shared, vault capacity: Int = 100, connections: Int = 100_000,
-        deviceLimits: DeviceLimits = DeviceLimits(), admission: AdmissionSettings? = nil,
-        lifetimes: Lifetimes = Lifetimes()
+        devices: Int = 1, strangers: Int = 0, carrier: CarrierChoice = .shared, vault capacity: Int = 100,
+        connections: Int = 100_000, clientConnections: Int = 100_000,
+        deviceLimits: DeviceLimits = DeviceLimits(), admission: AdmissionSettings? = nil, mayUseService: Bool = true,
+        lifetimes: Lifetimes = Lifetimes(), pool: PoolSettings = PoolSettings(),
+        waiting: WaitingSettings = WaitingSettings(), isServerUp: Bool = true
     ) throws {
         targets = try ListeningSocket.open(.tcp(host: "127.0.0.1", port: 0))
         let identity = Identity.generate()
-        let names = (0..<devices).map { _ in Identity.generate() }
+        let names = (0..<(devices + strangers)).map { _ in Identity.generate() }
+        self.identity = identity
+        self.names = names
         let door = try ListeningSocket.open(.tcp(host: "127.0.0.1", port: 0))
+        self.door = door
         let (doorAddress, targetAddress) = (try #require(door.address), try #require(targets.address))
         let common = CommonSettings(heartbeat: .seconds(10), deadAfter: .seconds(30))
         var serverCommon = common
@@ -66,7 +85,7 @@ final class RolesBench {
             listen: [doorAddress], identity: identity,
             services: [Self.service: ServerService(target: targetAddress)],
             devices: names.enumerated().map {
-                Device(name: "device-\($0)", key: $1.publicKey, services: [Self.service])
+                Device(name: "device-\($0)", key: $1.publicKey, services: mayUseService ? [Self.service] : [])
             }, common: serverCommon, admission: admission ?? AdmissionSettings(pairRate: 1000, pairBurst: 1000),
             deviceLimits: deviceLimits)
         settings.conversation = lifetimes
@@ -78,15 +97,17 @@ final class RolesBench {
         server.serve { shard in
             ServerRole(shared, sockets: shard.kind == .heavy ? [] : [door], shard: shard, loops: server.loops)
         }
+        var clientCommon = common
+        clientCommon.maxConnections = clientConnections
         var entries: [ListeningSocket] = []
         var clients: [Daemon<ClientRole>] = []
-        for name in names {
+        for name in names.prefix(devices) {
             let entry = try ListeningSocket.open(.tcp(host: "127.0.0.1", port: 0), resetting: true)
             entries.append(entry)
             let settings = ClientSettings(
                 server: doorAddress, serverKey: identity.publicKey, identity: name,
                 services: [Self.service: ClientService(listen: [try #require(entry.address)], carrier: carrier)],
-                common: common)
+                pool: pool, waiting: waiting, common: clientCommon)
             let shared = ClientShared(settings, loops: 2)
             let client = try Daemon<ClientRole>(clock: clock, timeAsleep: { [night] in night.slept })
             clients.append(client)
@@ -98,6 +119,8 @@ final class RolesBench {
         }
         self.entries = entries
         self.clients = clients
+        // Nobody turns a server that is not up.
+        guard isServerUp else { return }
         try #require(turn { clients.allSatisfy { $0.roles[0].shared.conversation != nil } })
     }
 
@@ -131,10 +154,16 @@ final class RolesBench {
     /// An application of device `device` that connects; what becomes of it is the test's affair.
     func ask(_ device: Int = 0) throws -> TestSocket { try connect(to: entries[device]) }
 
+    /// Nobody listens where the service was.
+    func stopService() { targets.stop() }
+
+    /// Somebody who calls the server; what becomes of it is the test's affair.
+    func call() throws -> TestSocket { try connect(to: door) }
+
     /// What the device `device` has of the server at the moment.
     func used(_ device: Int = 0) -> (streams: Int, bytes: Int) {
-        let shared = server.roles[0].shared
-        return shared.budgets[shared.settings.devices[device].key]?.used ?? (-1, -1)
+        let roster = server.roles[0].roster
+        return roster.budgets[roster.settings.devices[device].key]?.used ?? (-1, -1)
     }
 
     /// An application of device `device` that has sent `bytes` by the time anybody looks.
@@ -145,7 +174,10 @@ final class RolesBench {
     }
 
     /// The next connection that has come to the service, if there is one.
-    func arrival() -> TestSocket? {
+    func arrival() -> TestSocket? { arrival(at: targets) }
+
+    /// The next connection that has come to the listening socket of another service.
+    func arrival(at targets: ListeningSocket) -> TestSocket? {
         var from = sockaddr_storage()
         var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
         let accepted = ow_accept(targets.fd, &from, &length)
@@ -173,6 +205,12 @@ final class RolesBench {
     func turnClients() {
         clock.advance(by: .microseconds(200))
         for shard in clients.flatMap(\.shards) { shard.turn(mayWait: false) }
+    }
+
+    /// Lets the clock go on by `duration` in one step, and a few turns see it.
+    func pass(_ duration: Duration) {
+        clock.advance(by: duration)
+        for _ in 0..<10 { turn() }
     }
 
     func turn(until isDone: () throws -> Bool) rethrows -> Bool {

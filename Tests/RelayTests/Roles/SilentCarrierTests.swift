@@ -167,7 +167,7 @@ import Wire
                 while let arrival = scene.bench.arrival() { scene.arrivals.append(arrival) }
                 return scene.arrivals.count == 1
             })
-        #expect(scene.client.trunk === trunk && !trunk.isSuspect)
+        #expect(scene.client.trunk === trunk && !trunk.trust.isSuspect)
         scene.arrivals[0].write([6])
         #expect(scene.bench.turn { application.read() == .bytes([6]) })
     }
@@ -208,7 +208,7 @@ import Wire
         let application = try scene.bench.ask(sending: [3])
         #expect(scene.turn(within: .milliseconds(300)) { scene.arrivals.count == 1 })
         for _ in 0..<50 { scene.bench.turn() }
-        #expect(!trunk.isSuspect && scene.bench.contradictions() == [])
+        #expect(!trunk.trust.isSuspect && scene.bench.contradictions() == [])
         withExtendedLifetime(application) {}
     }
 
@@ -220,21 +220,21 @@ import Wire
         let carrier = try #require(scene.client.pool.all.first)
         scene.client.suspect(carrier)
         if !isWatched {
-            scene.client.doubts.overdue = []
-            carrier.isWatched = false
+            scene.client.doubts.expectations = Expectations()
+            carrier.trust.endWatch()
         }
         // PING has arrived, and what follows it does not at first.
         scene.makeDeaf(.server)
         carrier.due.insert(.pong)
         carrier.advance()
         let deadline = monotonicNow() + 20_000_000_000
-        while !carrier.isRepeating { try #require(monotonicNow() < deadline) }
+        while !Silence.isRepeating(carrier) { try #require(monotonicNow() < deadline) }
         let before = carrier.lastHeard
         try #require(scene.bench.turn { carrier.lastHeard > before })
-        #expect(carrier.isSuspect && !scene.client.pool.has(carrier))
+        #expect(carrier.trust.isSuspect && !scene.client.pool.has(carrier))
         scene.hearAgain()
-        while carrier.isRepeating { try #require(monotonicNow() < deadline) }
-        #expect(scene.turn(within: .seconds(1)) { !carrier.isSuspect && scene.client.pool.has(carrier) })
+        while Silence.isRepeating(carrier) { try #require(monotonicNow() < deadline) }
+        #expect(scene.turn(within: .seconds(1)) { !carrier.trust.isSuspect && scene.client.pool.has(carrier) })
         #expect(scene.bench.contradictions() == [])
     }
 
@@ -319,7 +319,7 @@ import Wire
         for _ in 0..<10 { for shard in scene.bench.server.shards { shard.turn(mayWait: false) } }
         #expect(scene.turn { application.readAll().then == .ended })
         for _ in 0..<20 { scene.bench.turn() }
-        #expect(!carrier.isSuspect && scene.bench.contradictions() == [])
+        #expect(!carrier.trust.isSuspect && scene.bench.contradictions() == [])
         let idle = scene.client.register.idle.filter { $0 === carrier }.count
         #expect(idle == 1)
         let more = try (0..<3).map { try scene.bench.ask(sending: [$0]) }
@@ -382,7 +382,7 @@ import Wire
         for _ in 0..<900 {
             scene.bench.clock.advance(by: .milliseconds(1))
             scene.bench.turnClients()
-            suspects = max(suspects, scene.client.carriers.values.filter { $0.isSuspect }.count)
+            suspects = max(suspects, scene.client.carriers.values.filter { $0.trust.isSuspect }.count)
         }
         #expect(suspects == 0 && scene.client.register.idle.count >= before - 1)
     }

@@ -5,20 +5,32 @@ internal import Synchronization
 
 /// One device's. Shared by the loops.
 final class DeviceBudget: Sendable {
-    private let limits: DeviceLimits
     private let streams = Atomic<Int>(0)
     private let bytes = Atomic<Int>(0)
+    private let mostStreams: Atomic<Int>
+    private let mostBytes: Atomic<Int>
 
-    init(_ limits: DeviceLimits) { self.limits = limits }
+    init(_ limits: DeviceLimits) {
+        mostStreams = Atomic(limits.streams)
+        mostBytes = Atomic(limits.backlog)
+    }
+
+    /// Other limits hold from now on. What the device has above them it keeps.
+    func limit(to limits: DeviceLimits) {
+        mostStreams.store(limits.streams, ordering: .relaxed)
+        mostBytes.store(limits.backlog, ordering: .relaxed)
+    }
 
     /// Why the device may have no further stream now; nil if it may.
     var refusal: String? {
-        if streams.load(ordering: .relaxed) >= limits.streams { return "limits.streams-per-device is reached" }
-        return bytes.load(ordering: .relaxed) >= limits.backlog ? Self.backlogIsFull : nil
+        if streams.load(ordering: .relaxed) >= mostStreams.load(ordering: .relaxed) {
+            return "limits.streams-per-device is reached"
+        }
+        return bytes.load(ordering: .relaxed) >= mostBytes.load(ordering: .relaxed) ? Self.backlogIsFull : nil
     }
 
     /// What the log says when bytes are refused.
-    static let backlogIsFull = "limits.backlog-per-device is reached"
+    static var backlogIsFull: String { StreamFault.backlogIsFull.description }
 
     /// Streams and bytes of the device at the moment, for tests.
     var used: (streams: Int, bytes: Int) {
@@ -30,7 +42,7 @@ final class DeviceBudget: Sendable {
     /// Changes what waits by `count`. False, and nothing changed, if that would be more than there may be.
     fileprivate func add(bytes count: Int) -> Bool {
         let sum = bytes.wrappingAdd(count, ordering: .relaxed).newValue
-        guard count > 0, sum > limits.backlog else { return true }
+        guard count > 0, sum > mostBytes.load(ordering: .relaxed) else { return true }
         bytes.wrappingSubtract(count, ordering: .relaxed)
         return false
     }

@@ -183,8 +183,12 @@ package enum StreamFault: Equatable, Sendable, CustomStringConvertible {
     case noAnswer
     /// Time for draining is over.
     case drainTimeout
-    /// The device may no longer use the service.
+    /// What the carrier does is not permitted any more (at REKEY).
     case authorisationWithdrawn
+    /// The device was taken out of the configuration.
+    case deviceRevoked
+    /// The device may no longer use the service.
+    case serviceWithdrawn
     /// The stream ended while it moved to a carrier of its own.
     case endedInMove
     /// The carrier that it was moving to broke.
@@ -205,7 +209,7 @@ package enum StreamFault: Equatable, Sendable, CustomStringConvertible {
         case .target: .targetReset
         case .given(let reason), .refused(let reason): reason
         case .drainTimeout, .conversationOver: .draining
-        case .authorisationWithdrawn: .authorisationWithdrawn
+        case .authorisationWithdrawn, .deviceRevoked, .serviceWithdrawn: .authorisationWithdrawn
         case .endedInMove: .applicationReset
         case .unwatched, .outOfMemory, .backlogIsFull: .resourceExhausted
         case .carrier, .carrierClosed, .linkBroke, .linkBrokeAfterBeginning, .noAnswer, .moveBroke, .foreignStream:
@@ -228,12 +232,14 @@ package enum StreamFault: Equatable, Sendable, CustomStringConvertible {
         case .noAnswer: "the server did not answer in time"
         case .drainTimeout: "drain time-out"
         case .authorisationWithdrawn: "authorisation withdrawn"
+        case .deviceRevoked: "the device was taken out of the configuration"
+        case .serviceWithdrawn: "the device may not use the service any more"
         case .endedInMove: "ended while it moved"
         case .moveBroke: "the carrier it was moving to broke"
         case .foreignStream: "somebody else's stream"
         case .unwatched: "the kernel watches no further socket"
         case .outOfMemory: "out of memory"
-        case .backlogIsFull: DeviceBudget.backlogIsFull
+        case .backlogIsFull: "limits.backlog-per-device is reached"
         }
     }
 }

@@ -21,16 +21,6 @@ struct DueFrames: OptionSet {
 
 /// One end of a carrier's connection. Not thread-safe.
 struct Link: ~Copyable {
-    /// What may come of a look at the received bytes.
-    enum Received {
-        /// A verified frame, decoded in place: its header, and where its plaintext begins.
-        case frame(FrameHeader, UnsafeMutableRawPointer)
-        /// No complete frame has come yet.
-        case more
-        /// The peer broke a rule: nothing more may be decoded.
-        case fault(PeerFault)
-    }
-
     let endpoint: Endpoint
     /// Nil once the carrier has ended or has been packed: then nothing can be encoded or decoded any more.
     var keys: CarrierKeys?
@@ -71,6 +61,7 @@ struct Link: ~Copyable {
 
     /// Encodes one frame whose `length` plaintext bytes are in their place after `outEnd`, with an encoder that exists for
     /// this frame only.
+    @inline(__always)
     mutating func encode(_ type: FrameType, _ length: Int, with cipher: FrameCipher) throws(CodecError) {
         let frame = out! + outEnd
         let encoder = try keys!.sending.makeEncoder()
@@ -79,8 +70,9 @@ struct Link: ~Copyable {
         outEnd += FrameHeader.size + length + FrameHeader.tagSize
     }
 
-    /// Sends from the region, as much as the kernel takes.
-    mutating func send() -> Transfer {
+    /// Sends from the region, as much as the kernel takes. `endpoint` is the link's, from where it is a constant.
+    @inline(__always)
+    mutating func send(by endpoint: Endpoint) -> Transfer {
         let result = endpoint.send(out! + outStart, outEnd - outStart)
         if case .moved(let count) = result { outStart += count }
         return result
@@ -93,11 +85,13 @@ struct Link: ~Copyable {
     }
 
     /// Makes sure that there is a region to encode into. False without memory.
+    @inline(__always)
     mutating func ensureOut(_ regions: RegionPool) -> Bool {
         if out == nil { out = regions.take() }
         return out != nil
     }
 
+    @inline(__always)
     mutating func releaseOut(_ regions: RegionPool) {
         guard let region = out else { return }
         out = nil
@@ -107,8 +101,9 @@ struct Link: ~Copyable {
 
     // MARK: Receiving
 
-    /// Reads once from the connection, at most `most` bytes, after what is there.
-    mutating func receive(_ most: Int) -> Transfer {
+    /// Reads once from the connection, at most `most` bytes, after what is there. `endpoint` is the link's.
+    @inline(__always)
+    mutating func receive(_ most: Int, by endpoint: Endpoint) -> Transfer {
         if parsed > 0 {
             memmove(inbound!, inbound! + parsed, filled - parsed)
             filled -= parsed
@@ -119,27 +114,35 @@ struct Link: ~Copyable {
         return result
     }
 
-    /// Decodes the next frame in place, by a decoder that exists for this frame only, if all of it has come. No plaintext
-    /// leaves before its tag was verified.
-    mutating func nextFrame(with cipher: FrameCipher, now: Nanoseconds) -> Received {
-        guard filled - parsed >= FrameHeader.size else { return .more }
-        let frame = inbound! + parsed
+    /// The header of the next frame; nil if not all of the frame has come.
+    @inline(__always)
+    func nextHeader() throws(PeerFault) -> FrameHeader? {
+        guard filled - parsed >= FrameHeader.size else { return nil }
         let header: FrameHeader
         do throws(WireError) {
-            header = try FrameHeader(parsing: frame)
+            header = try FrameHeader(parsing: inbound! + parsed)
         } catch {
-            return .fault(.malformed(error))
+            throw .malformed(error)
         }
-        guard filled - parsed >= header.frameSize else { return .more }
+        return filled - parsed >= header.frameSize ? header : nil
+    }
+
+    /// Decodes the next frame, whose header this is, in place, by a decoder that exists for this frame only. Returns where
+    /// its plaintext begins. No plaintext leaves before its tag was verified.
+    @inline(__always)
+    mutating func decode(
+        _ header: FrameHeader, with cipher: FrameCipher, now: Nanoseconds
+    ) throws(PeerFault) -> UnsafeMutableRawPointer {
+        let frame = inbound! + parsed
         do throws(CodecError) {
             let decoder = try keys!.receiving.makeDecoder(nonce: header.nonce)
             try decoder.decode(frame: frame, count: header.length, with: cipher)
         } catch {
-            return .fault(.unauthentic(error))
+            throw .unauthentic(error)
         }
         parsed += header.frameSize
         lastHeard = now
-        return .frame(header, frame + FrameHeader.size)
+        return frame + FrameHeader.size
     }
 
     /// Forgets that bytes were received, once all of them are decoded.
@@ -150,12 +153,14 @@ struct Link: ~Copyable {
     }
 
     /// Makes sure that there is a region to receive into. False without memory.
+    @inline(__always)
     mutating func ensureInbound(_ regions: RegionPool) -> Bool {
         if inbound == nil { inbound = regions.take() }
         return inbound != nil
     }
 
     /// Gives the receiving region back, with whatever is in it.
+    @inline(__always)
     mutating func releaseInbound(_ regions: RegionPool) {
         guard let region = inbound else { return }
         inbound = nil
