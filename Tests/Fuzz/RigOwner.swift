@@ -7,7 +7,7 @@ import Wire
 @testable import Relay
 
 /// Owns both carriers of a rig.
-final class RigOwner: CarrierOwner {
+final class RigOwner: ClientCarrierOwner, ServerCarrierOwner {
     var carriers: [Carrier] = []
     var apps: [App] = []
     private(set) var closed = 0
@@ -78,7 +78,7 @@ final class RigOwner: CarrierOwner {
     func carrier(_ carrier: Carrier, loses app: Endpoint, _ first: FirstBytes) { app.reset() }
     func carrier(_ carrier: Carrier, withdraws numbers: [UInt64]) -> [UInt64] { numbers.filter { $0 % 2 == 0 } }
     func carrier(_ carrier: Carrier, withdrew numbers: [UInt64], butNot begun: [UInt64]) {}
-    func carrierIsHeard(_ carrier: Carrier) { carrier.isSuspect = false }
+    func carrierIsHeard(_ carrier: Carrier) { carrier.trust.wasHeard() }
     func carrierIsShared(_ carrier: Carrier) {}
     func carrierLostStream(_ carrier: Carrier) {}
     func carrierLeaves(_ carrier: Carrier) { carrier.retire() }
