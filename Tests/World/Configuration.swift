@@ -18,19 +18,19 @@ struct Configuration {
     static func port(_ service: Int) -> UInt16 { UInt16(5000 + service) }
     static func targetPort(_ service: Int) -> UInt16 { UInt16(6000 + service) }
 
-    init(_ chance: inout Chance, isDrainLong: Bool) {
+    init(_ chance: inout Chance, isForBulk: Bool) {
         let identity = Identity.generate()
         let identities = [Identity.generate(), Identity.generate()]
         let heartbeat = chance.pick([1, 2, 5, 10])
         let deadAfter = heartbeat * chance.pick([2, 3, 4])
-        let drain = isDrainLong ? 4000 : chance.pick([100, 1000, 4000])
+        let drain = isForBulk ? 4000 : chance.pick([100, 1000, 4000])
         func common(_ chance: inout Chance) -> CommonSettings {
             CommonSettings(
                 shards: chance.within(1...2), polling: .off, heartbeat: .seconds(heartbeat),
                 deadAfter: .seconds(deadAfter),
                 rekey: RekeySettings(
-                    frames: UInt64(chance.pick([30, 300, 1 << 20])),
-                    bytes: UInt64(chance.pick([65_536, 1 << 20, 1 << 34])),
+                    frames: UInt64(chance.pick(isForBulk ? [1 << 20] : [30, 300, 1 << 20])),
+                    bytes: UInt64(chance.pick(isForBulk ? [1 << 24, 1 << 34] : [65_536, 1 << 20, 1 << 34])),
                     every: .seconds(chance.pick([2, 20, 900]))),
                 drain: .milliseconds(drain), maxConnections: chance.pick([20, 1000, 100_000]))
         }

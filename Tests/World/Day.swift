@@ -32,6 +32,8 @@ final class Day {
         case usual
         /// One stream keeps everybody busy while a daemon drains.
         case torrent
+        /// Streams that are passed to the loops for heavy ones, and back.
+        case bulk
         /// Heavy streams of both devices move at once while connections break.
         case storm
     }
@@ -42,8 +44,8 @@ final class Day {
     init(_ seed: UInt64) {
         self.seed = seed
         chance = Chance(seed)
-        kind = chance.one(in: 100) ? .torrent : chance.one(in: 8) ? .storm : .usual
-        configuration = Configuration(&chance, isDrainLong: kind == .torrent)
+        kind = chance.one(in: 100) ? .torrent : chance.one(in: 8) ? .storm : chance.one(in: 30) ? .bulk : .usual
+        configuration = Configuration(&chance, isForBulk: kind == .torrent || kind == .bulk)
         heavies = chance.one(in: 3)
         promises.isCalm = chance.one(in: 4) && kind == .usual && configuration.isRoomy
         var magic = Payload.magic
@@ -54,14 +56,14 @@ final class Day {
             longest = max(longest, delay)
             cw_set_path(machine, delay, delay / UInt64(chance.pick([2, 20])), chance.pick([0.1, 1, 10, 80]))
         }
-        if kind == .torrent {
+        if kind == .torrent || kind == .bulk {
             for machine in 0..<2 as Range<Int32> { cw_set_path(machine, 50_000, 1000, 0.1) }
         }
         // A path must carry the largest frame within the dead-peer time.
         let sending = UInt32(
             kind == .torrent
                 ? 1 << 20 : chance.pick(longest > 10_000_000 ? [131_072, 262_144] : [8192, 65_536, 262_144]))
-        let receiving = UInt32(kind == .torrent ? 8 << 20 : chance.pick([16_384, 65_536, 262_144]))
+        let receiving = UInt32(kind == .torrent || kind == .bulk ? 8 << 20 : chance.pick([16_384, 65_536, 262_144]))
         cw_set_buffers(sending, receiving)
         promises.mostUnderWay = 3 * Int(sending + receiving) + 700_000
         outside = (0..<3).map { cw_process($0) }
@@ -256,6 +258,12 @@ final class Day {
         case .usual: break
         case .torrent: torrent(moment())
         case .storm: for _ in 0..<3 { storm(moment()) }
+        case .bulk:
+            for _ in 0..<chance.within(1...2) {
+                let device = chance.below(2)
+                let service = chance.below(2)
+                at(moment()) { [self] in _ = begin(device, service, .bulk) }
+            }
         }
         guard !promises.isCalm else { return }
         for _ in 0...chance.below(6) {

@@ -106,6 +106,8 @@ struct Script {
         case torrent
         /// Enough to want a carrier of its own.
         case heavy
+        /// Enough to want a loop for heavy streams.
+        case bulk
     }
 
     init(_ number: UInt64, _ kind: Kind, heavies: Bool) {
@@ -126,8 +128,9 @@ struct Script {
             ]
             target = [.send(Payload.header, pieces: 16), .awaitEnd, .finish]
             return
-        case .heavy:
-            let speaking: [Step] = [.send(300_000 + chance.below(600_000), pieces: 300_000), .finish, .awaitEnd]
+        case .heavy, .bulk:
+            let count = kind == .heavy ? 300_000 + chance.below(600_000) : 30_000_000 + chance.below(50_000_000)
+            let speaking: [Step] = [.send(count, pieces: 300_000), .finish, .awaitEnd]
             let listening: [Step] = [.send(Payload.header, pieces: 16), .awaitEnd, .finish]
             (app, target) = chance.one(in: 3) ? (listening, speaking) : (speaking, listening)
             return
