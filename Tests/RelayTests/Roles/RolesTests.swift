@@ -78,30 +78,6 @@ import Wire
         }
     }
 
-    @Test("A carrier that has become the shared one is not given to a waiting application that wants one alone")
-    func bothKindsWait() throws {
-        let bench = try RolesBench()
-        let role = bench.clients[0].roles[0]
-        try #require(bench.turn { role.pool.count > 0 })
-        let service = try #require(ServiceID("echo"))
-        var applications: [TestSocket] = []
-        for shares in [true, false, true] {
-            let (ours, tests) = TestSocket.descriptors(.unix)
-            applications.append(TestSocket(tests))
-            let endpoint = try #require(role.shard.poller.add(fd: ours))
-            let application = Application(endpoint: endpoint, service: service, source: .none, shares: shares)
-            role.waiting.enter(application, until: .max)
-            role.shared.waiting.wrappingAdd(1, ordering: .relaxed)
-        }
-        let taken = role.pool.take()
-        let carrier = try #require(taken)
-        role.give(carrier)
-        #expect(carrier.phase == .shared && carrier.sharedStreams == 2)
-        #expect(role.waiting.count == 1)
-        // It gets another.
-        #expect(bench.turn { role.waiting.isEmpty })
-    }
-
     @Test("A server forgets what a device may cost when its last carrier has gone")
     func allowances() throws {
         let bench = try RolesBench(devices: 2)
