@@ -194,7 +194,15 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
             first.say(count, to: place + RecordHeader.size)
             sent(count, at: place)
         }
+        if first.isTaken { self.first = nil }
         return true
+    }
+
+    /// The server has taken the stream: what was kept is needed no longer than until it has gone out.
+    private func wasTaken() {
+        guard let first else { return }
+        first.isTaken = true
+        if first.unsaid == 0 { self.first = nil }
     }
 
     /// False if the carrier has no room for something that is due.
@@ -256,7 +264,7 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
     func receive(_ header: RecordHeader, _ payload: UnsafeRawBufferPointer) throws(WireError) {
         if !isKnownToPeer {
             isKnownToPeer = true
-            if header.kind != .refused { first = nil }
+            if header.kind != .refused { wasTaken() }
         }
         switch header.kind {
         case .data: receive(payload)
@@ -371,11 +379,11 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
     }
 
     /// The server has said nothing of the stream, and all that was read from its application is kept (client).
-    var canBeginAnew: Bool { first != nil && !isMoving && !isOver && app?.brokenBy == 0 }
+    var canBeginAnew: Bool { first?.isTaken == false && !isMoving && !isOver && app?.brokenBy == 0 }
 
     /// The server has not taken the stream: its role opens it again. False if that cannot be.
     func giveBack(_ why: GivenBack) -> Bool {
-        guard let first = first.take(), let app, app.brokenBy == 0, !isMoving else { return false }
+        guard canBeginAnew, let first = first.take(), let app else { return false }
         self.app = nil
         app.driver = nil
         first.didNotBegin(why)
@@ -507,7 +515,7 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
     func look(_ now: Nanoseconds) {
         guard let app, !isOver else { return }
         app.tuneNow()
-        if first?.isSettled(now: now, carrier) == true { first = nil }
+        if first?.isSettled(now: now, carrier) == true { wasTaken() }
     }
 
     /// The application's connection broke, and what it sent before is still being read: looks at whether that goes on.
@@ -541,7 +549,7 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
     }
 
     /// Whether MOVE may be said now (client): the server knows the stream, and it has not ended.
-    var mayMove: Bool { !isOver && !isMoving && isKnownToPeer && !hasEnded }
+    var mayMove: Bool { !isOver && !isMoving && isKnownToPeer && !hasEnded && first == nil }
 
     /// MOVE is said with what this returns (client).
     func beginMove() -> MoveMessage {
