@@ -354,8 +354,11 @@ final class Day {
         for machine in 0..<2 as Range<Int32> { cw_heal_path(machine) }
         cw_spare()
         go(until: awake)
-        let end = cw_now() + 40_000_000_000 + configuration.patience
-        go(until: end) { unfinished == 0 && ending.allSatisfy(\.hasEnded) && agenda.next == nil }
+        // As long as somebody gets on, however slowly.
+        repeat {
+            let end = cw_now() + 40_000_000_000 + configuration.patience
+            go(until: end) { unfinished == 0 && ending.allSatisfy(\.hasEnded) && agenda.next == nil }
+        } while byFD.values.contains { $0.movedAt + 30_000_000_000 > cw_now() }
         for index in Service.all.indices where Service.all[index].works && targetFDs[index] == nil { listen(index) }
     }
 
