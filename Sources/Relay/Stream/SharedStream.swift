@@ -200,9 +200,8 @@ final class SharedStream: LastingDriver, Dialler, Sleeper {
 
     /// The server has taken the stream: what was kept is needed no longer than until it has gone out.
     private func wasTaken() {
-        guard let first else { return }
-        first.isTaken = true
-        if first.unsaid == 0 { self.first = nil }
+        first?.isTaken = true
+        if first?.unsaid == 0 { first = nil }
     }
 
     /// False if the carrier has no room for something that is due.
