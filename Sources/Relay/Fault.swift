@@ -21,15 +21,6 @@ package enum Fault: Error, Equatable, Sendable, CustomStringConvertible {
         case .local(let fault): fault.description
         }
     }
-
-    /// The kind of fault in one word, for counting.
-    package var label: String {
-        switch self {
-        case .peer: "peer"
-        case .link: "link"
-        case .local: "local"
-        }
-    }
 }
 
 /// What a peer must not send.
@@ -140,8 +131,6 @@ package enum LocalFault: Equatable, Sendable, CustomStringConvertible {
     case streamDidNotCome
     /// WITHDRAW was not answered.
     case noAnswer
-    /// A test says so.
-    case test
 
     /// In words, for logs.
     package var description: String {
@@ -154,7 +143,6 @@ package enum LocalFault: Equatable, Sendable, CustomStringConvertible {
         case .vaultIsFull: "no room for another conversation"
         case .streamDidNotCome: "the stream that should have come here did not"
         case .noAnswer: "no answer to WITHDRAW"
-        case .test: "ended by a test"
         }
     }
 }

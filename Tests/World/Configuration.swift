@@ -22,7 +22,7 @@ struct Configuration {
         let identity = Identity.generate()
         let identities = [Identity.generate(), Identity.generate()]
         let heartbeat = chance.pick([1, 2, 5, 10])
-        let deadAfter = heartbeat * chance.pick([2, 3, 4])
+        let deadAfter = heartbeat * chance.pick([3, 4])
         let drain = isForBulk ? 4000 : chance.pick([100, 1000, 4000])
         func common(_ chance: inout Chance) -> CommonSettings {
             CommonSettings(

@@ -145,6 +145,23 @@ final class Day {
         return fd
     }
 
+    /// Where bytes that are not those of `party` from `offset` on begin to differ, and whose they are.
+    func origin(of bytes: UnsafeRawBufferPointer, _ party: UInt64, _ offset: Int) -> String {
+        var good = 0
+        while good < bytes.count, Payload.matches(.init(rebasing: bytes[good..<good + 1]), party, from: offset + good) {
+            good += 1
+        }
+        let start = "the first at \(offset + good)"
+        guard bytes.count - good >= 24 else { return start }
+        for other in parties.values.sorted(by: { $0.id < $1.id }) {
+            for place in 0..<max(0, other.sent - 24)
+            where Payload.matches(.init(rebasing: bytes[good..<good + 24]), other.id, from: place) {
+                return "\(start), which are those of \(other.account) from \(place) on"
+            }
+        }
+        return "\(start), which are nobody's"
+    }
+
     private func listen(_ service: Int) {
         cw_enter(outside[Int(Self.serverMachine)])
         defer { cw_enter(-1) }
@@ -337,8 +354,11 @@ final class Day {
         for machine in 0..<2 as Range<Int32> { cw_heal_path(machine) }
         cw_spare()
         go(until: awake)
-        let end = cw_now() + 40_000_000_000 + configuration.patience
-        go(until: end) { unfinished == 0 && ending.allSatisfy(\.hasEnded) && agenda.next == nil }
+        // As long as somebody gets on, however slowly.
+        repeat {
+            let end = cw_now() + 40_000_000_000 + configuration.patience
+            go(until: end) { unfinished == 0 && ending.allSatisfy(\.hasEnded) && agenda.next == nil }
+        } while byFD.values.contains { $0.movedAt + 30_000_000_000 > cw_now() }
         for index in Service.all.indices where Service.all[index].works && targetFDs[index] == nil { listen(index) }
     }
 

@@ -160,7 +160,9 @@ final class Party {
         let promised = peer?.id ?? 0
         let known = peer == nil ? min(bytes.count, 8 - received) : bytes.count
         if known > 0, !Payload.matches(UnsafeRawBufferPointer(rebasing: bytes[..<known]), promised, from: received) {
-            day.promises.broken("bytes \(received) to \(received + bytes.count) are not what was sent", self)
+            let origin = day.origin(of: UnsafeRawBufferPointer(rebasing: bytes[..<known]), promised, received)
+            day.promises.broken(
+                "bytes \(received) to \(received + bytes.count) are not what was sent (\(origin))", self)
         }
         received += bytes.count
         if let peer, received > peer.sent { day.promises.broken("\(received) bytes came of \(peer.sent)", self) }

@@ -173,9 +173,11 @@ final class Shard {
         role.begin()
     }
 
-    /// Role and timers hold on to the shard, and it to them.
+    /// Role, timers and drivers that are still due hold on to the shard, and it to them.
     func forgetRole() {
         timers.removeAll()
+        again.removeAll()
+        enders.removeAll()
         if let role { close(role) }
         role = nil
     }

@@ -10,8 +10,10 @@ protocol TargetSeeker: Dialler {
     var soughtService: ServiceID? { get }
     /// It still wants the target.
     var awaitsTarget: Bool { get }
-    /// Connects to one of `addresses` within `limit` nanoseconds.
-    func dial(_ addresses: [SocketAddress], limit: Nanoseconds)
+    /// The connecting to the target, while it is under way.
+    var dial: Dial? { get set }
+    /// The target is connected.
+    func connected(_ target: Endpoint)
     /// The target cannot be had: says why.
     func refuse(_ reason: CloseReason)
     /// The conversation that it belongs to is over.
@@ -19,6 +21,25 @@ protocol TargetSeeker: Dialler {
 }
 
 extension TargetSeeker {
+    /// Connects to one of `addresses` within `limit` nanoseconds.
+    func dial(_ addresses: [SocketAddress], limit: Nanoseconds) {
+        let dial = Dial(addresses, on: seekingCarrier.shard, for: self)
+        self.dial = dial
+        dial.start(limit: limit)
+    }
+
+    func dialled(_ result: DialResult) {
+        let tried = dial?.addresses ?? []
+        dial = nil
+        switch result {
+        case .connected(let target):
+            resetWhenClosed(target.fd, true)
+            target.resetsByDefault = true
+            connected(target)
+        case .failed, .timedOut: refuse(after: result, trying: tried)
+        }
+    }
+
     /// The target cannot be had: the owner learns why, and the client as much as it may know.
     func refuse(for failure: TargetFailure, trying tried: [SocketAddress] = []) {
         tellOwner(failure, tried)
@@ -63,22 +84,4 @@ extension Carrier: TargetSeeker {
     var awaitsTarget: Bool { phase == .dialing }
 
     func outlivedConversation() { refuse(.draining) }
-
-    /// Connects to one of `addresses` within `limit` nanoseconds (server, dialing only).
-    func dial(_ addresses: [SocketAddress], limit: Nanoseconds) {
-        let dial = Dial(addresses, on: shard, for: self)
-        self.dial = dial
-        dial.start(limit: limit)
-    }
-
-    func dialled(_ result: DialResult) {
-        let tried = dial.take()?.addresses ?? []
-        switch result {
-        case .connected(let target):
-            resetWhenClosed(target.fd, true)
-            target.resetsByDefault = true
-            connected(target)
-        case .failed, .timedOut: refuse(after: result, trying: tried)
-        }
-    }
 }

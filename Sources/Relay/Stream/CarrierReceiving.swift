@@ -297,7 +297,7 @@ extension Carrier {
         case .asked: withdrawing?.isDue == false
         case .oneAtATime: withdrawing == nil
         case .instead: movedTo == nil && moving != nil
-        case .everyStreamEnded: hasOnlyLastBytes
+        case .everyStreamEnded: sharing?.streams.values.allSatisfy(\.hasEndedAtPeer) ?? true
         // The exchange itself knows (CarrierRekey.swift).
         case .rekeyIsDue: true
         }

@@ -19,6 +19,8 @@ final class FirstBytes {
     /// It is being asked whether the server has begun the stream: its carrier of its own reads no more for now, so that
     /// everything is still here if not.
     var isInDoubt = false
+    /// The server has taken the OPEN: the stream cannot begin anew, and these are kept only as long as some are unsaid.
+    var isTaken = false
     /// When the stream was opened on the present carrier.
     private var since: Nanoseconds
 

@@ -21,7 +21,8 @@ final class SharedStream: LastingDriver, Dialler, Sleeper, Lingerer {
     let carrier: Carrier
     /// The application's connection (client) or the target's (server); none while the target is being connected.
     private var app: Endpoint?
-    private var dial: Dial?
+    /// The connecting to the target, while it is under way (server only).
+    var dial: Dial?
     /// Its place in what the device may have (server only).
     var place: StreamPlace?
     /// Over, or gone to another carrier: nothing may be called any more.
@@ -95,25 +96,12 @@ final class SharedStream: LastingDriver, Dialler, Sleeper, Lingerer {
     /// The target is not connected yet.
     var awaitsTarget: Bool { app == nil && !isOver }
 
-    func dial(_ addresses: [SocketAddress], limit: Nanoseconds) {
-        let dial = Dial(addresses, on: shard, for: self)
-        self.dial = dial
-        dial.start(limit: limit)
-    }
-
-    func dialled(_ result: DialResult) {
-        let tried = dial.take()?.addresses ?? []
-        switch result {
-        case .connected(let target):
-            resetWhenClosed(target.fd, true)
-            target.resetsByDefault = true
-            target.driver = self
-            target.writable = true
-            app = target
-            if let doomed { return breakOff(doomed) }
-            advance()
-        case .failed, .timedOut: refuse(after: result, trying: tried)
-        }
+    func connected(_ target: Endpoint) {
+        target.driver = self
+        target.writable = true
+        app = target
+        if let doomed { return breakOff(doomed) }
+        advance()
     }
 
     // MARK: Going on
@@ -182,7 +170,14 @@ final class SharedStream: LastingDriver, Dialler, Sleeper, Lingerer {
             first.say(count, to: place + RecordHeader.size)
             sent(count, at: place)
         }
+        if first.isTaken { self.first = nil }
         return true
+    }
+
+    /// The server has taken the stream: what was kept is needed no longer than until it has gone out.
+    private func wasTaken() {
+        first?.isTaken = true
+        if first?.unsaid == 0 { first = nil }
     }
 
     /// False if the carrier has no room for something that is due.
@@ -243,7 +238,7 @@ final class SharedStream: LastingDriver, Dialler, Sleeper, Lingerer {
     func receive(_ header: RecordHeader, _ payload: UnsafeRawBufferPointer) throws(WireError) {
         if !isKnownToPeer {
             isKnownToPeer = true
-            if header.kind != .refused { first = nil }
+            if header.kind != .refused { wasTaken() }
         }
         guard FrameRules.allows(header.kind, at: carrier.side) else {
             return carrier.violated(.recordOutOfPlace(header.kind))
@@ -354,11 +349,11 @@ final class SharedStream: LastingDriver, Dialler, Sleeper, Lingerer {
     }
 
     /// The server has said nothing of the stream, and all that was read from its application is kept (client).
-    var canBeginAnew: Bool { first != nil && !isMoving && !isOver && app?.brokenBy == 0 }
+    var canBeginAnew: Bool { first?.isTaken == false && !isMoving && !isOver && app?.brokenBy == 0 }
 
     /// The server has not taken the stream: its role opens it again. False if that cannot be.
     func giveBack(_ why: GivenBack) -> Bool {
-        guard let first = first.take(), let app, app.brokenBy == 0, !isMoving else { return false }
+        guard canBeginAnew, let first = first.take(), let app else { return false }
         self.app = nil
         app.driver = nil
         first.didNotBegin(why)
@@ -390,6 +385,9 @@ final class SharedStream: LastingDriver, Dialler, Sleeper, Lingerer {
 
     /// Both directions have ended; the application may still have to take the last bytes.
     var hasEnded: Bool { ledger.hasEnded }
+
+    /// The peer has no such stream any more: both directions have ended, or it gave up before the target was connected.
+    var hasEndedAtPeer: Bool { hasEnded || doomed != nil }
 
     /// The stream is over when both directions have ended, unless somebody is about to take it over.
     private func finishIfOver() {
@@ -487,7 +485,7 @@ final class SharedStream: LastingDriver, Dialler, Sleeper, Lingerer {
     func look(_ now: Nanoseconds) {
         guard let app, !isOver else { return }
         app.tuneNow()
-        if first?.isSettled(now: now, carrier) == true { first = nil }
+        if first?.isSettled(now: now, carrier) == true { wasTaken() }
     }
 
     /// The application's connection broke, and what it sent before is still being read: looks at whether that goes on.
@@ -521,7 +519,7 @@ final class SharedStream: LastingDriver, Dialler, Sleeper, Lingerer {
     }
 
     /// Whether MOVE may be said now (client): the server knows the stream, and it has not ended.
-    var mayMove: Bool { !isOver && !isMoving && isKnownToPeer && !hasEnded }
+    var mayMove: Bool { !isOver && !isMoving && isKnownToPeer && !hasEnded && first == nil }
 
     /// MOVE is said with what this returns (client).
     func beginMove() -> MoveMessage {

@@ -268,6 +268,21 @@ import Wire
         #expect(forger.bench.shard.counters.brokenStreams == 0 && forger.bench.shard.lingerers(SharedStream.self) == 0)
     }
 
+    @Test("BYE after a stream was given up whose target is not connected yet is in order")
+    func byeBeforeTarget() throws {
+        let (forger, apps) = try Forger.sharing(posingAs: .client)
+        forger.say(.open(2), .data(2, [1, 2]))
+        try #require(forger.bench.turn { !forger.owner.seekers.isEmpty })
+        forger.say(.abort(2, .applicationReset))
+        forger.settle()
+        apps[0].shutdownWrite()
+        forger.say(.fin(1, total: 0))
+        forger.settle()
+        forger.send(.bye)
+        forger.settle()
+        #expect(forger.owner.calls.contains(.bye) && forger.owner.lostBecause == nil)
+    }
+
     @Test("A client that leaves is done when its streams are, and an empty carrier at once")
     func clientLeaves() throws {
         let tunnel = try Trunk()

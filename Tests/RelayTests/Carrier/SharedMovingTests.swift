@@ -152,7 +152,7 @@ import Wire
         try greetOverTCP(moving, tunnel)
         let own = try #require(tunnel.move(moving))
         for _ in 0..<turns { tunnel.bench.turn() }
-        (side == .client ? own.client : own.server).lost(.local(.test))
+        (side == .client ? own.client : own.server).lost(.link(.hostGone))
         for end in [moving.application, moving.target] {
             #expect(tunnel.bench.ending(end).then == .broken(TestSocket.connectionReset))
         }
@@ -170,8 +170,8 @@ import Wire
         let own = try #require(tunnel.move(stream))
         for _ in 0..<turns { tunnel.bench.turn() }
         let hasMoved = tunnel.atClient(stream) == nil && tunnel.atServer(stream) == nil
-        tunnel.client.lost(.local(.test))
-        tunnel.server.lost(.local(.test))
+        tunnel.client.lost(.link(.hostGone))
+        tunnel.server.lost(.link(.hostGone))
         if hasMoved {
             tunnel.run([
                 Flow(50_000, from: stream.application, to: stream.target, largest: 5000, seed: 1),

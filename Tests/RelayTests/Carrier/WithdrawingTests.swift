@@ -87,6 +87,49 @@ import Wire
         withExtendedLifetime((apps, filler)) {}
     }
 
+    @Test("A stream that begins anew sends all it has again, though the server takes it before all has found room")
+    func takenEarly() throws {
+        let (forger, _) = try Forger.sharing(posingAs: .server, streams: 0)
+        forger.settle()
+        // In one turn others say so much that the region has room for some of it only.
+        var others: [TestSocket] = []
+        for number in 1...UInt64(14) {
+            let (endpoint, app) = forger.bench.accepted()
+            app.write([UInt8](repeating: 0, count: RecordHeader.maxData))
+            forger.carrier.openShared(opening(number), for: endpoint)
+            others.append(app)
+        }
+        var generator = SeededGenerator(seed: 7)
+        let bytes = generator.bytes(Int(RecordHeader.window))
+        let first = FirstBytes(opening(100), now: forger.bench.shard.now)
+        try #require(bytes.withUnsafeBytes { first.keep($0.baseAddress!, $0.count) })
+        first.didNotBegin(.withdrawn)
+        let (endpoint, app) = forger.bench.accepted()
+        forger.carrier.openShared(opening(100), for: endpoint, beginning: first)
+        try #require(first.unsaid > 0 && first.unsaid < bytes.count, "some has found room, and some has not")
+        forger.bench.turn()
+        try #require(first.unsaid > 0, "the link is full")
+        forger.say(.data(100, [1]))
+        #expect(forger.bench.turn { app.read() == .bytes([1]) })
+        let stream = try #require(forger.carrier.sharing?.streams[100])
+        #expect(!stream.canBeginAnew && !stream.mayMove, "it is taken, and not all has gone out")
+        var received: [UInt8] = []
+        #expect(
+            forger.bench.turn {
+                for record in forger.receivedRecords() where record.kind == .data && record.stream == 100 {
+                    received += record.payload
+                }
+                return received.count >= bytes.count
+            })
+        #expect(received == bytes)
+        #expect(stream.mayMove)
+        withExtendedLifetime(others) {}
+    }
+
+    private func opening(_ number: UInt64) -> OpenMessage {
+        OpenMessage(streamNumber: number, source: .none, service: ServiceID("echo")!)
+    }
+
     @Test("REFUSED because it was withdrawn gives the stream back with all its bytes", arguments: [true, false])
     func refused(_ shares: Bool) throws {
         let forger = try Forger(posingAs: .server)

@@ -216,14 +216,14 @@ import Wire
     @Test("A carrier that breaks is in no list any more, and the log and the role hear of it")
     func breaks() throws {
         let far = try opened()
-        far.client.lost(.local(.test))
+        far.client.lost(.link(.hostGone))
         #expect(upstream.carriers.isEmpty && upstream.carriers.pool.count == 0 && role.ends == 1)
         let trunk = try opened()
         let (application, socket) = client.application()
         #expect(upstream.takes(application))
-        trunk.client.lost(.local(.test))
+        trunk.client.lost(.link(.hostGone))
         #expect(upstream.carriers.trunk == nil && role.ends == 2)
-        #expect(client.bench.events.all.contains { $0.contains("ended by a test") })
+        #expect(client.bench.events.all.contains { $0.contains("does not answer") })
         withExtendedLifetime(socket) {}
     }
 
@@ -234,7 +234,7 @@ import Wire
             if isUseful { client.bench.clock.advance(by: .nanoseconds(Backoff.useful)) }
             client.bench.turn()
             let socket = wait(shares: false)
-            far.client.end(.lost(.local(.test)))
+            far.client.end(.lost(.link(.hostGone)))
             #expect(upstream.dials.underWay.isEmpty == !isUseful)
             upstream.dials.endPause()
             while let application = role.waiting.next() { application.endpoint.reset() }
@@ -250,7 +250,7 @@ import Wire
         let (application, socket) = client.application()
         #expect(upstream.takes(application))
         client.bench.settle()
-        far.client.lost(.local(.test))
+        far.client.lost(.link(.hostGone))
         #expect(upstream.doubts.openings.heldCount == 1 && upstream.openStreams == 1)
         #expect(upstream.demand.waitedFor == 1, "somebody has to be asked")
         upstream.stop()
@@ -265,7 +265,7 @@ import Wire
         let (application, socket) = client.application()
         #expect(upstream.takes(application))
         let trunk = try #require(upstream.carriers.trunk)
-        trunk.lost(.local(.test))
+        trunk.lost(.link(.hostGone))
         #expect(upstream.openStreams == 1)
         client.bench.settle()
         #expect(upstream.doubts.openings.heldCount == 1 || upstream.carriers.trunk?.sharedStreams == 1)

@@ -246,7 +246,7 @@ import Wire
         let application = try scene.bench.ask(sending: [8, 8])
         for _ in 0..<5 { scene.bench.turnClients() }
         for role in scene.bench.server.roles {
-            for carrier in role.register.all { carrier.end(.lost(.local(.test))) }
+            for carrier in role.register.all { carrier.end(.lost(.link(.hostGone))) }
         }
         try #require(scene.turn { scene.arrivals.count == 1 })
         #expect(scene.turn { scene.arrivals[0].readAll().bytes == [8, 8] })
@@ -263,7 +263,7 @@ import Wire
         let application = try scene.bench.ask(sending: [8])
         try #require(scene.turn { scene.arrivals.count == 1 })
         for role in scene.bench.server.roles {
-            for carrier in role.register.all { carrier.end(.lost(.local(.test))) }
+            for carrier in role.register.all { carrier.end(.lost(.link(.hostGone))) }
         }
         #expect(scene.turn { application.read() == .broken(ECONNRESET) })
         for _ in 0..<200 { scene.bench.turn() }
@@ -277,7 +277,7 @@ import Wire
         let application = try scene.bench.ask(sending: [8])
         for _ in 0..<5 { scene.bench.turnClients() }
         for role in scene.bench.server.roles {
-            for carrier in role.register.all { carrier.end(.lost(.local(.test))) }
+            for carrier in role.register.all { carrier.end(.lost(.link(.hostGone))) }
         }
         for _ in 0..<100 { scene.bench.turnClients() }
         #expect(application.read() == .nothingYet)
