@@ -92,12 +92,12 @@ final class Placement {
         guard carrier.phase == .idle else { return }
         if !carrier.link.hungUp, !carrier.isRetiring {
             // Once streams share it, it is for those that may.
-            while let application = role.nextWaiting(sharing: carrier.phase == .shared) {
+            while carrier.phase != .closed, let application = role.nextWaiting(sharing: carrier.phase == .shared) {
                 guard application.shares else { return open(application, on: carrier) }
                 if carriers.trunk?.takesStreams != true { carriers.share(carrier) }
                 openShared(application)
             }
-            if carrier.phase == .shared { return dials.refill() }
+            guard carrier.phase == .idle else { return dials.refill() }
             if let stream = heavy.next() {
                 doubts.expectWord(of: carrier)
                 return carrier.move(stream)
