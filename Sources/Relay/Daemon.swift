@@ -170,7 +170,7 @@ package final class Daemon: Sendable {
     /// looked up; may be called from any thread but a loop's.
     @discardableResult
     package func apply(_ new: Loaded) throws(ChangeError) -> SettingsChange {
-        // One change at a time.
+        // One change at a time. Nobody but another change waits for this lock, so it may be held while loops answer.
         try changing.withLock { _ throws(ChangeError) in
             guard !state.withLock({ $0.isDraining }) else { throw .ending }
             let (old, parts) = running.withLock { ($0.settings, $0.parts) }
